@@ -1,0 +1,45 @@
+package fs
+
+import "context"
+
+// A Volume is one tree beneath the mount point with one identity: a ZFS file
+// system, a ZFS snapshot, or a directory.
+type Volume struct {
+	// Name is the volume's place beneath the mount point: components
+	// separated by slashes, "" for the volume whose files are at the top.
+	Name string
+
+	// Dir is the absolute path of the volume's root directory on the host.
+	Dir string
+
+	// Identity is the text that the volume's mask is made from; see
+	// vdi.NewMask. vdi.Original presents the stored UUIDs.
+	Identity string
+
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+
+	// Device is the st_dev that Dir must have for it to be this volume's
+	// root; 0 where that is not known. It keeps a volume whose file system
+	// is not mounted from being mistaken for the directory it is mounted on.
+	Device uint64
+}
+
+// A Source knows which volumes there are. Its methods are called from the
+// handlers of file system requests and from several goroutines at once: they
+// answer from what the source knows, and never wait for another process
+// without a bound.
+type Source interface {
+	// Volumes returns every volume that there is now, in any order.
+	Volumes() []Volume
+
+	// Volume returns the volume of this name as it is now, and whether
+	// there is one. It is asked at every lookup, so that a volume is seen
+	// the moment it exists.
+	Volume(name string) (Volume, bool)
+
+	// Watch calls changed whenever the set of volumes, or one of them, may
+	// have changed. It returns when ctx is done, with nil, or when it
+	// cannot watch, with the reason.
+	Watch(ctx context.Context, changed func()) error
+}
