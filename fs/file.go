@@ -1,0 +1,84 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"golang.org/x/sys/unix"
+)
+
+// A file is an open file. go-fuse calls Release after every other operation on
+// it has returned, so the descriptor needs no lock.
+type file struct {
+	node   *node
+	vol    *volume
+	fd     int
+	key    fileKey
+	header *header
+
+	// writable tells whether fd can write; the kernel may truncate through
+	// a file that was opened read-only (O_RDONLY|O_TRUNC).
+	writable bool
+}
+
+// newFile takes over fd, a descriptor of n's regular file.
+func newFile(n *node, vol *volume, fd int, flags int) (*file, error) {
+	s, err := statAt(fd, "")
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	key := fileKey{s.id.dev, s.id.ino}
+	f := &file{node: n, vol: vol, fd: fd, key: key, writable: flags&unix.O_ACCMODE != unix.O_RDONLY}
+	f.header = n.mirror.headers.acquire(key)
+	vol.open.Add(1)
+	return f, nil
+}
+
+func (f *file) close() error {
+	f.node.mirror.headers.release(f.key)
+	err := unix.Close(f.fd)
+	if f.vol.open.Add(-1) == 0 {
+		f.node.mirror.unused(f.vol)
+	}
+	return err
+}
+
+func (f *file) errno(operation string, err error) syscall.Errno {
+	return f.node.mirror.errno(operation, f.node, err)
+}
+
+var _ = (gofuse.FileReleaser)((*file)(nil))
+
+// Release closes the file. Nobody is told of an error here: Flush was.
+func (f *file) Release(context.Context) syscall.Errno {
+	return f.errno("release", f.close())
+}
+
+var _ = (gofuse.FileFlusher)((*file)(nil))
+
+// Flush answers close(2), once for each descriptor a client has of the file.
+// Closing a duplicate makes the backing file system report what it reports
+// at close (a full disk or quota, on NFS).
+func (f *file) Flush(context.Context) syscall.Errno {
+	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Close(fd)
+	}
+	return f.errno("flush", err)
+}
+
+var _ = (gofuse.FileFsyncer)((*file)(nil))
+
+// fsyncDataOnly is FUSE_FSYNC_FDATASYNC of linux/fuse.h.
+const fsyncDataOnly = 1
+
+// Fsync brings the file, or only its data, to stable storage.
+func (f *file) Fsync(_ context.Context, flags uint32) syscall.Errno {
+	sync := unix.Fsync
+	if flags&fsyncDataOnly != 0 {
+		sync = unix.Fdatasync
+	}
+	return f.errno("fsync", retry(func() error { return sync(f.fd) }))
+}

@@ -1,0 +1,45 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+
+	"github.com/clonefs/clonefs/vdi"
+)
+
+// copyStep is how much of a copy goes through the mapping when its start does.
+// The rest then begins where a VirtualBox image has its blocks (offData, 1 MiB),
+// so that a file system that shares blocks between files can share those.
+const copyStep = 1 << 20
+
+var _ = (gofuse.NodeCopyFileRanger)((*node)(nil))
+
+// CopyFileRange copies within the mount. What lies beyond both headers is
+// copied by the backing file system, which may share its blocks instead; the
+// start goes through the mapping of both files. It may copy less than asked
+// for, as copy_file_range(2) may.
+func (n *node) CopyFileRange(_ context.Context, fhIn gofuse.FileHandle, offIn uint64,
+	_ *gofuse.Inode, fhOut gofuse.FileHandle, offOut uint64, size uint64, _ uint64) (uint32, syscall.Errno) {
+	in, okIn := fhIn.(*file)
+	out, okOut := fhOut.(*file)
+	if !okIn || !okOut {
+		return 0, syscall.EBADF
+	}
+	// The answer has 32 bits for the number of bytes copied.
+	done, err := copyRange(in, int64(offIn), out, int64(offOut), int(min(size, 1<<30)))
+	return uint32(done), n.mirror.errno("copy_file_range", n, err)
+}
+
+func copyRange(in *file, offIn int64, out *file, offOut int64, size int) (int, error) {
+	if offIn >= vdi.HeaderSize && offOut >= vdi.HeaderSize && out.header.whole.Load() {
+		return copyFileRange(in.fd, offIn, out.fd, offOut, size)
+	}
+	buf := make([]byte, min(int64(size), copyStep-offOut%copyStep))
+	read, err := in.readAt(buf, offIn)
+	if err != nil || read == 0 {
+		return 0, err
+	}
+	return out.writeAt([][]byte{buf[:read]}, offOut)
+}

@@ -1,0 +1,117 @@
+package fs
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// rootInode is the inode number of the mount's top directory. Left to go-fuse
+// it would be 0.
+const rootInode = 1
+
+// A mirror is what all nodes of a mount share.
+type mirror struct {
+	source  Source
+	options Options
+	log     *slog.Logger
+	tree    *tree
+	headers headers
+	root    *node
+	since   time.Time
+}
+
+func newMirror(source Source, options Options) *mirror {
+	m := &mirror{
+		source:  source,
+		options: options,
+		log:     options.Logger,
+		tree:    newTree(options.GuestSerial),
+		headers: headers{byFile: map[fileKey]*header{}},
+		since:   time.Now(),
+	}
+	if m.log == nil {
+		m.log = slog.New(slog.DiscardHandler)
+	}
+	m.root = &node{mirror: m, isPlace: true}
+	m.tree.replace(source.Volumes())
+	return m
+}
+
+// sync asks the source about a place, brings the tree up to date there, and
+// tells whether a volume is at the place or below it.
+func (m *mirror) sync(place string) bool {
+	changed := false
+	if v, ok := m.source.Volume(place); ok {
+		changed = m.tree.put(v)
+	} else {
+		changed = m.tree.drop(place)
+	}
+	if changed {
+		// The kernel holds a lock on the directory while it waits for
+		// the handler that we may be in.
+		go m.notify(place)
+	}
+	return m.tree.exists(place)
+}
+
+// refresh brings the whole tree up to date.
+func (m *mirror) refresh() {
+	for _, place := range m.tree.replace(m.source.Volumes()) {
+		m.log.Debug("volume changed", "volume", place)
+		go m.notify(place)
+	}
+}
+
+// unused is called when the last file of a volume is closed.
+func (m *mirror) unused(v *volume) {
+	if v.outdated.Load() {
+		m.sync(v.Name)
+	}
+}
+
+// watch follows the source until ctx is done.
+func (m *mirror) watch(ctx context.Context) {
+	if err := m.source.Watch(ctx, m.refresh); err != nil {
+		m.log.Error("volumes that come and go are seen when they are looked up only", "error", err)
+	}
+}
+
+// notify makes the kernel forget what it knows at a place.
+func (m *mirror) notify(place string) {
+	parent := m.root.EmbeddedInode()
+	names := strings.Split(place, "/")
+	for _, name := range names[:len(names)-1] {
+		if parent = parent.GetChild(name); parent == nil {
+			return
+		}
+	}
+	name := path.Base(place)
+	child := parent.GetChild(name)
+	if child == nil {
+		return
+	}
+	if m.tree.exists(place) || parent.NotifyDelete(name, child) != 0 {
+		parent.NotifyEntry(name)
+	}
+}
+
+// emptyDirectory is what a place without a volume looks like.
+func (m *mirror) emptyDirectory() status {
+	seconds, nanoseconds := uint64(m.since.Unix()), uint32(m.since.Nanosecond())
+	return status{attr: fuse.Attr{
+		Mode: unix.S_IFDIR | 0o555, Nlink: 2, Blksize: 4096,
+		Owner: fuse.Owner{Uid: uint32(os.Geteuid()), Gid: uint32(os.Getegid())},
+		Atime: seconds, Mtime: seconds, Ctime: seconds,
+		Atimensec: nanoseconds, Mtimensec: nanoseconds, Ctimensec: nanoseconds,
+	}}
+}
+
+var _ gofuse.InodeEmbedder = (*node)(nil)

@@ -1,0 +1,125 @@
+package fs
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"time"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+
+	"github.com/clonefs/clonefs/vdi"
+)
+
+// FilesystemName is the part after "fuse." of the mount's type in /proc/mounts.
+const FilesystemName = "clonefs"
+
+// Options says how a mount behaves.
+type Options struct {
+	// FsName is what /proc/mounts shows as the source, "dir:/srv/vm".
+	FsName string
+	// AllowOther lets users other than the daemon's owner in.
+	AllowOther bool
+	// ReadOnly refuses every change to every volume.
+	ReadOnly bool
+	// MountOptions are further options of mount(8) for the mount itself:
+	// noexec, dev, suid and the like. Without them it is nodev and nosuid.
+	MountOptions []string
+	// GuestSerial says whether the disk serial that a guest sees is kept.
+	GuestSerial vdi.GuestSerial
+	// Logger receives what the user should know; nil discards it.
+	Logger *slog.Logger
+	// Debug logs every request.
+	Debug bool
+}
+
+// A Server is a mounted clonefs.
+type Server struct {
+	server     *fuse.Server
+	mountpoint string
+	stop       context.CancelFunc
+}
+
+// Mount mounts the source's volumes at mountpoint and serves them until the
+// file system is unmounted. When it returns, the mount answers.
+//
+// It sets the umask of the process to 0: the clients' own are applied, and
+// nothing else may be.
+func Mount(mountpoint string, source Source, options Options) (*Server, error) {
+	unix.Umask(0)
+	m := newMirror(source, options)
+	fuseOptions := m.fuseOptions()
+	server, err := fuse.NewServer(&raw{gofuse.NewNodeFS(m.root, fuseOptions)}, mountpoint, &fuseOptions.MountOptions)
+	if err != nil {
+		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
+	}
+	go server.Serve()
+	if err := server.WaitMount(); err != nil {
+		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	go m.watch(ctx)
+	return &Server{server, mountpoint, stop}, nil
+}
+
+func (m *mirror) fuseOptions() *gofuse.Options {
+	logger := slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)
+	// Names are looked up each time, so that what happens to volumes and
+	// files behind the mount is seen at once. Attributes may be a second
+	// old, but a lookup brings new ones.
+	var always time.Duration
+	second := time.Second
+	return &gofuse.Options{
+		MountOptions:    m.mountOptions(logger),
+		EntryTimeout:    &always,
+		NegativeTimeout: &always,
+		AttrTimeout:     &second,
+		NullPermissions: true, // a mode of 000 is a mode
+		RootStableAttr:  &gofuse.StableAttr{Ino: rootInode, Gen: 1},
+		Logger:          logger,
+	}
+}
+
+func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
+	// The kernel checks permissions by what the mount shows: otherwise a
+	// root daemon would do everybody's bidding.
+	options := append([]string{"default_permissions"}, m.options.MountOptions...)
+	if m.options.ReadOnly {
+		options = append(options, "ro")
+	}
+	return fuse.MountOptions{
+		Name:              FilesystemName,
+		FsName:            m.options.FsName,
+		AllowOther:        m.options.AllowOther,
+		Options:           options,
+		DirectMountStrict: os.Geteuid() == 0,
+		MaxWrite:          1 << 20,
+		MaxBackground:     128,
+		EnableAcl:         true,
+		// Asynchronous direct I/O is how VirtualBox reads and writes a disk.
+		ExtraCapabilities: fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK,
+		// With passthrough the kernel would serve the stored header.
+		DisabledCapabilities: fuse.CAP_PASSTHROUGH,
+		Logger:               logger,
+		Debug:                m.options.Debug,
+	}
+}
+
+// Unmount unmounts. It returns an error matching syscall.EBUSY while a file or
+// a working directory beneath the mount point is in use; the mount goes on then.
+func (s *Server) Unmount() error {
+	if err := s.server.Unmount(); err != nil {
+		return fmt.Errorf("unmount %s: %w", s.mountpoint, err)
+	}
+	return nil
+}
+
+// Wait returns when the file system has been unmounted, by whomever.
+func (s *Server) Wait() {
+	s.server.Wait()
+	s.stop()
+}

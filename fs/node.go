@@ -1,0 +1,186 @@
+package fs
+
+import (
+	"context"
+	"encoding/binary"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// A node is what the kernel knows as an inode of the mount.
+//
+// It is one of three: an object in a volume; a volume's own directory, which
+// has a place as well; or a place that only leads to volumes, which has no
+// volume. The top of the mount has the place "" and whatever volume is there
+// at the moment.
+type node struct {
+	gofuse.Inode
+	mirror *mirror
+
+	vol *volume // nil at a place that only leads to volumes, and at the top
+	id  fileID  // of the backing inode
+
+	place   string // where it stands in the tree, if it does
+	isPlace bool
+
+	orphan atomic.Pointer[os.File] // what is left when the last name is removed
+}
+
+// volume returns the volume that the node's files are in, nil if it has none.
+func (n *node) volume() *volume {
+	if n.isPlace && n.place == "" {
+		return n.mirror.tree.volume("")
+	}
+	return n.vol
+}
+
+// writable returns the node's volume if a client may change it.
+func (n *node) writable() (*volume, error) {
+	vol := n.volume()
+	if vol == nil {
+		return nil, errVirtual
+	}
+	if vol.ReadOnly || n.mirror.options.ReadOnly {
+		return nil, errReadOnly
+	}
+	return vol, nil
+}
+
+// path returns the node's path beneath its volume's root, "" for the root. A
+// node with several names has the one that was looked up last; a node that was
+// removed has none, which is ESTALE.
+func (n *node) path() (string, error) {
+	var names []string
+	for n != nil && !n.isPlace {
+		name, parent := n.Parent()
+		if parent == nil {
+			return "", syscall.ESTALE
+		}
+		names = append(names, name)
+		n, _ = parent.Operations().(*node)
+	}
+	for i, j := 0, len(names)-1; i < j; i, j = i+1, j-1 {
+		names[i], names[j] = names[j], names[i]
+	}
+	return strings.Join(names, "/"), nil
+}
+
+// describe says in the log which node is meant.
+func (n *node) describe() string {
+	path, err := n.path()
+	if err != nil {
+		path = "(a removed file)"
+	}
+	if vol := n.volume(); vol != nil {
+		return join("/"+vol.Name, path)
+	}
+	return "/" + n.place
+}
+
+// open opens the node's backing inode with flags of open(2). It returns ESTALE
+// when another inode has taken its path behind the mount's back: the kernel
+// then looks the path up again.
+func (n *node) open(vol *volume, flags int) (int, error) {
+	if orphan := n.orphan.Load(); orphan != nil {
+		return openOrphan(orphan, flags)
+	}
+	path, err := n.path()
+	if err != nil {
+		return -1, err
+	}
+	fd, err := vol.openBeneath(path, flags)
+	if err != nil {
+		return -1, staleIfMissing(err)
+	}
+	if s, err := statAt(fd, ""); err != nil || !n.is(s.id) {
+		unix.Close(fd)
+		return -1, syscall.ESTALE
+	}
+	return fd, nil
+}
+
+// is tells whether id is the node's backing inode. The top may change its.
+func (n *node) is(id fileID) bool { return n.isPlace && n.place == "" || n.id == id }
+
+// pin opens the node only to name it (O_PATH): enough for all *at calls.
+func (n *node) pin(vol *volume) (int, error) { return n.open(vol, openPath) }
+
+// with pins the node in its volume while use runs.
+func (n *node) with(vol *volume, use func(fd int) error) error {
+	fd, err := n.pin(vol)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return use(fd)
+}
+
+// change is with for an operation that changes something.
+func (n *node) change(use func(fd int) error) error {
+	vol, err := n.writable()
+	if err != nil {
+		return err
+	}
+	return n.with(vol, use)
+}
+
+// child makes the inode for name in the directory that dir is a descriptor of.
+func (n *node) child(ctx context.Context, vol *volume, dir int, name string, out *fuse.EntryOut) (*gofuse.Inode, error) {
+	s, err := statAt(dir, name)
+	if err != nil {
+		return nil, err
+	}
+	// Another file system that is mounted here is another volume, or none.
+	if vol.Device != 0 && s.id.dev != vol.Device {
+		return nil, syscall.ENOENT
+	}
+	return n.inode(ctx, &node{mirror: n.mirror, vol: vol, id: s.id}, s, out), nil
+}
+
+// inode registers what was found with go-fuse, which returns the inode that it
+// has for the same number and generation, if it has one.
+func (n *node) inode(ctx context.Context, found *node, s status, out *fuse.EntryOut) *gofuse.Inode {
+	found.setAttr(s, &out.Attr)
+	return n.NewInode(ctx, found, gofuse.StableAttr{
+		Mode: s.attr.Mode & unix.S_IFMT,
+		Ino:  out.Attr.Ino,
+		Gen:  found.generation(),
+	})
+}
+
+// generation tells apart inodes with the same number: those of other instances
+// of the volume, and those that had the number before.
+func (n *node) generation() uint64 {
+	if n.vol == nil {
+		return 0
+	}
+	var b []byte
+	b = binary.LittleEndian.AppendUint64(b, n.vol.instance)
+	b = binary.LittleEndian.AppendUint64(b, n.id.dev)
+	b = binary.LittleEndian.AppendUint64(b, uint64(n.id.birth))
+	return hash("generation", string(b))
+}
+
+// setAttr fills in what the mount says of a backing inode.
+func (n *node) setAttr(s status, out *fuse.Attr) {
+	*out = s.attr
+	out.Ino = n.number(s.id)
+}
+
+// number is the inode number that the mount shows for the node.
+func (n *node) number(id fileID) uint64 {
+	switch {
+	case n.isPlace && n.place == "":
+		return rootInode
+	case n.vol == nil:
+		return plausible(hash("place", n.place))
+	default:
+		return n.vol.inode(id)
+	}
+}

@@ -1,0 +1,142 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+var _ = (gofuse.NodeGetattrer)((*node)(nil))
+
+// Getattr reads attributes, through an open file if there is one: a file that
+// was unlinked has no path.
+func (n *node) Getattr(_ context.Context, fh gofuse.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	s, err := n.status(fh)
+	if err == nil {
+		n.setAttr(s, &out.Attr)
+	}
+	return n.mirror.errno("getattr", n, err)
+}
+
+func (n *node) status(fh gofuse.FileHandle) (s status, err error) {
+	if f, ok := fh.(*file); ok {
+		return statAt(f.fd, "")
+	}
+	if n.isPlace {
+		return n.rootStatus()
+	}
+	err = n.with(n.vol, func(fd int) error {
+		s, err = statAt(fd, "")
+		return err
+	})
+	return s, err
+}
+
+var _ = (gofuse.NodeSetattrer)((*node)(nil))
+
+// Setattr changes mode, owner, size and times. The kernel has checked that the
+// client may (default_permissions).
+func (n *node) Setattr(_ context.Context, fh gofuse.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	f, _ := fh.(*file)
+	err := n.setattr(f, in)
+	if err == nil {
+		var s status
+		if s, err = n.status(fh); err == nil {
+			n.setAttr(s, &out.Attr)
+		}
+	}
+	return n.mirror.errno("setattr", n, err)
+}
+
+func (n *node) setattr(f *file, in *fuse.SetAttrIn) error {
+	vol, err := n.writable()
+	if err != nil {
+		return err
+	}
+	if size, ok := in.GetSize(); ok {
+		if err := n.truncate(vol, f, int64(size)); err != nil {
+			return err
+		}
+	}
+	if f != nil {
+		return apply(f.fd, in)
+	}
+	return n.with(vol, func(fd int) error { return apply(fd, in) })
+}
+
+// apply changes owner, mode and times, in this order: chown(2) takes setuid and
+// setgid bits away, and both change ctime only.
+func apply(fd int, in *fuse.SetAttrIn) error {
+	if in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
+		if err := chownInode(fd, idOrKeep(in.GetUID()), idOrKeep(in.GetGID())); err != nil {
+			return err
+		}
+	}
+	if mode, ok := in.GetMode(); ok {
+		if err := chmodInode(fd, mode&0o7777); err != nil {
+			return err
+		}
+	}
+	if in.Valid&(fuse.FATTR_ATIME|fuse.FATTR_MTIME) != 0 {
+		return setTimes(fd, timespecs(in))
+	}
+	return nil
+}
+
+// idOrKeep is the id, or the -1 that chown(2) takes for no change.
+func idOrKeep(id uint32, ok bool) int {
+	if !ok {
+		return -1
+	}
+	return int(id)
+}
+
+// timespecs are the arguments of utimensat(2): access time, modification time.
+func timespecs(in *fuse.SetAttrIn) []unix.Timespec {
+	return []unix.Timespec{
+		timespec(in.Valid, fuse.FATTR_ATIME, fuse.FATTR_ATIME_NOW, in.Atime, in.Atimensec),
+		timespec(in.Valid, fuse.FATTR_MTIME, fuse.FATTR_MTIME_NOW, in.Mtime, in.Mtimensec),
+	}
+}
+
+func timespec(valid, given, now uint32, sec uint64, nsec uint32) unix.Timespec {
+	switch {
+	case valid&given == 0:
+		return unix.Timespec{Nsec: utimeOmit}
+	case valid&now != 0:
+		return unix.Timespec{Nsec: utimeNow}
+	}
+	t := unix.NsecToTimespec(int64(nsec))
+	t.Sec += int64(sec)
+	return t
+}
+
+// truncate sets the size, through an open file that can write if there is one.
+func (n *node) truncate(vol *volume, f *file, size int64) error {
+	if f != nil && f.writable {
+		return f.truncate(size)
+	}
+	f, err := n.openFile(vol, unix.O_RDWR)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	return f.truncate(size)
+}
+
+var _ = (gofuse.NodeStatfser)((*node)(nil))
+
+// Statfs says how full the volume's file system is; a place without one shows
+// nothing, as an empty file system would.
+func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+	vol := n.volume()
+	if vol == nil {
+		out.NameLen = 255
+		return 0
+	}
+	err := n.with(vol, func(fd int) error { return statfs(fd, out) })
+	return n.mirror.errno("statfs", n, err)
+}

@@ -1,0 +1,164 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+var _ = (gofuse.NodeOpendirHandler)((*node)(nil))
+
+// OpendirHandle opens a directory for listing. The listing is taken when it is
+// first read, and taken again when the client goes back to its start
+// (rewinddir(3)); no descriptor is kept meanwhile.
+func (n *node) OpendirHandle(_ context.Context, _ uint32) (gofuse.FileHandle, uint32, syscall.Errno) {
+	return &directory{node: n}, 0, 0
+}
+
+// A directory is an open directory: a listing, and how far it has been read.
+type directory struct {
+	node    *node
+	listed  bool
+	entries []fuse.DirEntry
+	next    int
+}
+
+var (
+	_ = (gofuse.FileReaddirenter)((*directory)(nil))
+	_ = (gofuse.FileSeekdirer)((*directory)(nil))
+	_ = (gofuse.FileFsyncdirer)((*directory)(nil))
+)
+
+// Readdirent returns the next entry, nil at the end.
+func (d *directory) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) {
+	if !d.listed {
+		entries, err := d.node.list()
+		if err != nil {
+			return nil, d.node.mirror.errno("readdir", d.node, err)
+		}
+		d.entries, d.listed = entries, true
+	}
+	if d.next >= len(d.entries) {
+		return nil, 0
+	}
+	entry := &d.entries[d.next]
+	d.next++
+	entry.Off = uint64(d.next)
+	return entry, 0
+}
+
+// Seekdir goes to an offset that an entry came with; 0 starts afresh.
+func (d *directory) Seekdir(_ context.Context, off uint64) syscall.Errno {
+	d.next = int(min(off, uint64(len(d.entries))))
+	if off == 0 {
+		d.entries, d.listed = nil, false
+	}
+	return 0
+}
+
+// Fsyncdir brings the directory's entries to stable storage.
+func (d *directory) Fsyncdir(context.Context, uint32) syscall.Errno {
+	n := d.node
+	vol := n.volume()
+	if vol == nil {
+		return 0
+	}
+	fd, err := n.open(vol, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err == nil {
+		err = retry(func() error { return unix.Fsync(fd) })
+		unix.Close(fd)
+	}
+	return n.mirror.errno("fsyncdir", n, err)
+}
+
+// list returns what the directory holds: its volume's entries, and in front of
+// those the volumes that have their place here.
+func (n *node) list() ([]fuse.DirEntry, error) {
+	var entries []fuse.DirEntry
+	places := map[string]bool{}
+	if n.isPlace {
+		entries = n.listPlaces()
+		for _, e := range entries {
+			places[e.Name] = true
+		}
+	}
+	vol := n.volume()
+	if vol == nil {
+		return entries, nil
+	}
+	own, err := n.listOwn(vol)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range own {
+		if !places[e.Name] {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// listPlaces lists the volumes directly below the node, and what leads to some.
+func (n *node) listPlaces() []fuse.DirEntry {
+	n.mirror.refresh()
+	entries := dots(n)
+	for _, name := range n.mirror.tree.names(n.place) {
+		place := join(n.place, name)
+		at := &node{mirror: n.mirror, vol: n.mirror.tree.volume(place), place: place, isPlace: true}
+		if s, err := at.rootStatus(); err == nil {
+			entries = append(entries, fuse.DirEntry{Name: name, Mode: unix.S_IFDIR, Ino: at.number(s.id)})
+		}
+	}
+	return entries
+}
+
+// dots are the entries that every directory begins with.
+func dots(n *node) []fuse.DirEntry {
+	above := n.EmbeddedInode()
+	if _, parent := n.Parent(); parent != nil {
+		above = parent
+	}
+	return []fuse.DirEntry{
+		{Name: ".", Mode: unix.S_IFDIR, Ino: n.StableAttr().Ino},
+		{Name: "..", Mode: unix.S_IFDIR, Ino: above.StableAttr().Ino},
+	}
+}
+
+// listOwn lists what the volume has in the directory, with the inode numbers
+// that the mount shows.
+func (n *node) listOwn(vol *volume) ([]fuse.DirEntry, error) {
+	fd, err := n.open(vol, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	s, err := statAt(fd, "")
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	var entries []fuse.DirEntry
+	if !n.isPlace {
+		entries = dots(n)
+	}
+	stream, errno := gofuse.NewLoopbackDirStreamFd(fd)
+	if errno != 0 {
+		unix.Close(fd)
+		return nil, errno
+	}
+	defer stream.Close()
+	for stream.HasNext() {
+		e, errno := stream.Next()
+		if errno != 0 {
+			return nil, errno
+		}
+		if e.Name == "." || e.Name == ".." {
+			continue
+		}
+		e.Ino = vol.inode(fileID{dev: s.id.dev, ino: e.Ino})
+		entries = append(entries, e)
+	}
+	return entries, nil
+}

@@ -1,0 +1,97 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// changeDir is change with the volume that the directory is in.
+func (n *node) changeDir(use func(vol *volume, dir int) error) error {
+	vol, err := n.writable()
+	if err != nil {
+		return err
+	}
+	return n.with(vol, func(dir int) error { return use(vol, dir) })
+}
+
+// make makes name with call, gives it to the client, and returns its inode.
+// What cannot be given away is removed again with flags of unlinkat(2).
+func (n *node) make(ctx context.Context, operation, name string, out *fuse.EntryOut, unlink int, call func(dir int) error) (*gofuse.Inode, syscall.Errno) {
+	var child *gofuse.Inode
+	err := n.changeDir(func(vol *volume, dir int) (err error) {
+		if err := retry(func() error { return call(dir) }); err != nil {
+			return err
+		}
+		if err := n.ownNew(ctx, dir, name); err != nil {
+			unix.Unlinkat(dir, name, unlink)
+			return err
+		}
+		child, err = n.child(ctx, vol, dir, name, out)
+		return err
+	})
+	return child, n.mirror.errno(operation, n, err)
+}
+
+var _ = (gofuse.NodeMkdirer)((*node)(nil))
+
+// Mkdir makes a directory; not at the top, where directories are volumes.
+func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
+	if n.isPlace && n.place == "" {
+		return nil, n.mirror.errno("mkdir "+name, n, errNotHere)
+	}
+	return n.make(ctx, "mkdir", name, out, unix.AT_REMOVEDIR, func(dir int) error {
+		return unix.Mkdirat(dir, name, masked(dir, mode)&0o7777)
+	})
+}
+
+var _ = (gofuse.NodeMknoder)((*node)(nil))
+
+// Mknod makes a fifo, a socket, a device, or an empty regular file.
+func (n *node) Mknod(ctx context.Context, name string, mode, dev uint32, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
+	return n.make(ctx, "mknod", name, out, 0, func(dir int) error { return makeNode(dir, name, masked(dir, mode), dev) })
+}
+
+var _ = (gofuse.NodeSymlinker)((*node)(nil))
+
+// Symlink makes a symbolic link with any text as its target.
+func (n *node) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
+	return n.make(ctx, "symlink", name, out, 0, func(dir int) error { return unix.Symlinkat(target, dir, name) })
+}
+
+var _ = (gofuse.NodeReadlinker)((*node)(nil))
+
+// Readlink returns the text of a symbolic link; the client's kernel follows it.
+func (n *node) Readlink(context.Context) (target []byte, errno syscall.Errno) {
+	buf := make([]byte, unix.PathMax)
+	err := n.with(n.vol, func(fd int) error {
+		size, err := unix.Readlinkat(fd, "", buf)
+		target = buf[:max(size, 0)]
+		return err
+	})
+	return target, n.mirror.errno("readlink", n, err)
+}
+
+var _ = (gofuse.NodeLinker)((*node)(nil))
+
+// Link gives a file another name in the same volume.
+func (n *node) Link(ctx context.Context, target gofuse.InodeEmbedder, name string, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
+	var child *gofuse.Inode
+	err := n.changeDir(func(vol *volume, dir int) error {
+		old, ok := target.(*node)
+		if !ok || old.vol != vol {
+			return errCrossing
+		}
+		return old.with(vol, func(fd int) (err error) {
+			if err := linkInode(fd, dir, name); err != nil {
+				return err
+			}
+			child, err = n.child(ctx, vol, dir, name, out)
+			return err
+		})
+	})
+	return child, n.mirror.errno("link", n, err)
+}

@@ -1,0 +1,66 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	_ = (gofuse.NodeUnlinker)((*node)(nil))
+	_ = (gofuse.NodeRmdirer)((*node)(nil))
+	_ = (gofuse.NodeRenamer)((*node)(nil))
+)
+
+// Unlink removes a name that is no directory's.
+func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
+	return n.mirror.errno("unlink "+name, n, n.remove(name, 0))
+}
+
+// Rmdir removes an empty directory that is no volume's.
+func (n *node) Rmdir(_ context.Context, name string) syscall.Errno {
+	return n.mirror.errno("rmdir "+name, n, n.remove(name, unix.AT_REMOVEDIR))
+}
+
+func (n *node) remove(name string, flags int) error {
+	if n.isVolume(name) {
+		return errVolume
+	}
+	return n.change(func(dir int) error {
+		victim := n.victim(dir, name)
+		err := retry(func() error { return unix.Unlinkat(dir, name, flags) })
+		victim.settle(err)
+		return err
+	})
+}
+
+// Rename renames within a volume, with the flags of renameat2(2).
+func (n *node) Rename(_ context.Context, name string, newParent gofuse.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+	to, ok := newParent.(*node)
+	if !ok {
+		return syscall.EXDEV
+	}
+	return n.mirror.errno("rename "+name+" to "+newName, n, n.rename(name, to, newName, flags))
+}
+
+func (n *node) rename(name string, to *node, newName string, flags uint32) error {
+	if n.isVolume(name) || to.isVolume(newName) {
+		return errVolume
+	}
+	if n.volume() != to.volume() {
+		return errCrossing
+	}
+	return n.change(func(oldDir int) error {
+		return to.change(func(newDir int) error {
+			var victim *victim
+			if flags&renameExchange == 0 {
+				victim = to.victim(newDir, newName)
+			}
+			err := retry(func() error { return renameAt(oldDir, name, newDir, newName, flags) })
+			victim.settle(err)
+			return err
+		})
+	})
+}

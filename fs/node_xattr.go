@@ -1,0 +1,53 @@
+package fs
+
+import (
+	"context"
+	"syscall"
+
+	gofuse "github.com/hanwen/go-fuse/v2/fs"
+)
+
+var (
+	_ = (gofuse.NodeGetxattrer)((*node)(nil))
+	_ = (gofuse.NodeListxattrer)((*node)(nil))
+	_ = (gofuse.NodeSetxattrer)((*node)(nil))
+	_ = (gofuse.NodeRemovexattrer)((*node)(nil))
+)
+
+// Getxattr reads an extended attribute into dest and returns its size; with
+// dest too short that is ERANGE.
+func (n *node) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+	return n.xattr("getxattr", syscall.ENODATA, func(fd int) (int, error) { return getxattr(fd, name, dest) })
+}
+
+// Listxattr reads the names of all extended attributes, each with a zero byte.
+func (n *node) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
+	return n.xattr("listxattr", nil, func(fd int) (int, error) { return listxattr(fd, dest) })
+}
+
+// xattr reads something of a node's extended attributes; a node without a
+// volume has none, which is missing.
+func (n *node) xattr(operation string, missing error, read func(fd int) (int, error)) (uint32, syscall.Errno) {
+	vol := n.volume()
+	if vol == nil {
+		return 0, n.mirror.errno(operation, n, missing)
+	}
+	var size int
+	err := n.with(vol, func(fd int) (err error) {
+		size, err = retry2(func() (int, error) { return read(fd) })
+		return err
+	})
+	return uint32(max(size, 0)), n.mirror.errno(operation, n, err)
+}
+
+// Setxattr writes an extended attribute, with the flags of setxattr(2).
+func (n *node) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
+	err := n.change(func(fd int) error { return setxattr(fd, name, data, int(flags)) })
+	return n.mirror.errno("setxattr", n, err)
+}
+
+// Removexattr removes an extended attribute.
+func (n *node) Removexattr(_ context.Context, name string) syscall.Errno {
+	err := n.change(func(fd int) error { return removexattr(fd, name) })
+	return n.mirror.errno("removexattr", n, err)
+}

@@ -1,0 +1,140 @@
+package fs
+
+import (
+	"path"
+	"sync"
+
+	"github.com/clonefs/clonefs/vdi"
+)
+
+// A tree keeps volumes by their place: the slash-separated path beneath the
+// mount point, "" for the top. Every prefix of a place exists too, as a volume
+// of its own or as a directory that only leads to volumes.
+type tree struct {
+	serial vdi.GuestSerial
+
+	mu        sync.RWMutex
+	volumes   map[string]*volume
+	children  map[string]map[string]bool // names directly below a place
+	instances uint64
+}
+
+func newTree(serial vdi.GuestSerial) *tree {
+	return &tree{serial: serial, volumes: map[string]*volume{}, children: map[string]map[string]bool{}}
+}
+
+// volume returns the volume at a place, nil where there is none.
+func (t *tree) volume(place string) *volume {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.volumes[place]
+}
+
+// exists tells whether there is a volume at a place or below it.
+func (t *tree) exists(place string) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.existsLocked(place)
+}
+
+func (t *tree) existsLocked(place string) bool {
+	return place == "" || t.volumes[place] != nil || len(t.children[place]) > 0
+}
+
+// names returns the names directly below a place that lead to volumes.
+func (t *tree) names(place string) []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	names := make([]string, 0, len(t.children[place]))
+	for name := range t.children[place] {
+		names = append(names, name)
+	}
+	return names
+}
+
+// put makes v the volume at its place and tells whether that changed anything.
+func (t *tree) put(v Volume) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.putLocked(v)
+}
+
+func (t *tree) putLocked(v Volume) bool {
+	if old := t.volumes[v.Name]; old != nil && (old.Volume == v || old.mustStay(v)) {
+		return false
+	}
+	t.instances++
+	t.volumes[v.Name] = newVolume(v, t.serial, t.instances)
+	for place := v.Name; place != ""; place = parentOf(place) {
+		t.addChild(parentOf(place), path.Base(place))
+	}
+	return true
+}
+
+// mustStay tells whether now is the same file system with another identity
+// while files are open: a UUID never changes under an open file. The volume is
+// then put again when the last file is closed.
+func (v *volume) mustStay(now Volume) bool {
+	now.Identity = v.Identity
+	stay := v.Volume == now && v.open.Load() > 0
+	v.outdated.Store(stay)
+	return stay
+}
+
+func (t *tree) addChild(place, name string) {
+	if t.children[place] == nil {
+		t.children[place] = map[string]bool{}
+	}
+	t.children[place][name] = true
+}
+
+// drop forgets the volume at a place and tells whether there was one.
+func (t *tree) drop(place string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.dropLocked(place)
+}
+
+func (t *tree) dropLocked(place string) bool {
+	if t.volumes[place] == nil {
+		return false
+	}
+	delete(t.volumes, place)
+	for ; !t.existsLocked(place); place = parentOf(place) {
+		above := parentOf(place)
+		delete(t.children[above], path.Base(place))
+		if len(t.children[above]) == 0 {
+			delete(t.children, above)
+		}
+	}
+	return true
+}
+
+// replace makes now the whole content of the tree and returns the places whose
+// volume is another one than before, or gone.
+func (t *tree) replace(now []Volume) (changed []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := make(map[string]bool, len(now))
+	for _, v := range now {
+		seen[v.Name] = true
+		if t.putLocked(v) {
+			changed = append(changed, v.Name)
+		}
+	}
+	for place := range t.volumes {
+		if !seen[place] {
+			t.dropLocked(place)
+			changed = append(changed, place)
+		}
+	}
+	return changed
+}
+
+// parentOf is path.Dir with "" for the top.
+func parentOf(place string) string {
+	if above := path.Dir(place); above != "." {
+		return above
+	}
+	return ""
+}

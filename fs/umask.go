@@ -1,0 +1,44 @@
+package fs
+
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+// umaskShift is where a mode on its way to a node carries the client's umask.
+// A mode has 16 bits; go-fuse's nodes are not told of the umask, its raw file
+// system is.
+const umaskShift = 16
+
+// A raw file system stands between the protocol and go-fuse's tree of nodes,
+// for what the tree does not pass on.
+type raw struct{ fuse.RawFileSystem }
+
+// Create, Mkdir and Mknod pass the umask on: the kernel leaves applying it to
+// us (CAP_DONT_MASK), because a directory with a default ACL overrides it.
+func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+	in.Mode |= in.Umask << umaskShift
+	return r.RawFileSystem.Create(cancel, in, name, out)
+}
+
+// Mkdir: see Create.
+func (r *raw) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
+	in.Mode |= in.Umask << umaskShift
+	return r.RawFileSystem.Mkdir(cancel, in, name, out)
+}
+
+// Mknod: see Create.
+func (r *raw) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
+	in.Mode |= in.Umask << umaskShift
+	return r.RawFileSystem.Mknod(cancel, in, name, out)
+}
+
+// masked takes the umask that a mode carries off it, unless the directory's
+// default ACL decides instead, as in the kernel's posix_acl_create.
+func masked(dir int, mode uint32) uint32 {
+	umask := mode >> umaskShift
+	mode &= 1<<umaskShift - 1
+	if _, err := getxattr(dir, "system.posix_acl_default", nil); err == nil {
+		return mode
+	}
+	return mode &^ umask
+}

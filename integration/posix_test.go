@@ -1,0 +1,30 @@
+package integration
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/hanwen/go-fuse/v2/posixtest"
+
+	"github.com/clonefs/clonefs/fs"
+)
+
+// linuxDiffers are the cases of go-fuse's suite that no local Linux file system
+// passes; go-fuse itself leaves them out when it runs the suite on a plain
+// directory. FcntlFlockLocksFile wants two descriptors of one process to
+// exclude each other, which POSIX record locks never do: they belong to the
+// process.
+var linuxDiffers = []string{"FcntlFlockLocksFile"}
+
+// go-fuse's own suite of what a POSIX file system does.
+func TestTheMountIsAPOSIXFileSystem(t *testing.T) {
+	for name, run := range posixtest.All {
+		if slices.Contains(linuxDiffers, name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			m := mount(t, fs.Options{}, "vm")
+			run(t, m.mountpoint+"/vm")
+		})
+	}
+}
