@@ -78,7 +78,7 @@ const fsyncDataOnly = 1
 func (f *file) Fsync(_ context.Context, flags uint32) syscall.Errno {
 	sync := unix.Fsync
 	if flags&fsyncDataOnly != 0 {
-		sync = unix.Fdatasync
+		sync = fdatasync
 	}
 	return f.errno("fsync", retry(func() error { return sync(f.fd) }))
 }

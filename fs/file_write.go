@@ -6,7 +6,6 @@ import (
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
-	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/vdi"
 )
@@ -132,7 +131,7 @@ func pwritevFull(fd int, data [][]byte, off int64) (int, error) {
 	done, size := 0, totalLen(data)
 	for done < size {
 		_, rest := splitAt(data, done)
-		n, err := retry2(func() (int, error) { return unix.Pwritev(fd, rest, off+int64(done)) })
+		n, err := retry2(func() (int, error) { return pwritev(fd, rest, off+int64(done)) })
 		if err == nil && n == 0 {
 			err = io.ErrShortWrite
 		}

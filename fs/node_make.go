@@ -66,7 +66,7 @@ var _ = (gofuse.NodeReadlinker)((*node)(nil))
 
 // Readlink returns the text of a symbolic link; the client's kernel follows it.
 func (n *node) Readlink(context.Context) (target []byte, errno syscall.Errno) {
-	buf := make([]byte, unix.PathMax)
+	buf := make([]byte, pathMax)
 	err := n.with(n.vol, func(fd int) error {
 		size, err := unix.Readlinkat(fd, "", buf)
 		target = buf[:max(size, 0)]

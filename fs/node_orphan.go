@@ -57,9 +57,7 @@ func openOrphan(f *os.File, flags int) (int, error) {
 	if flags&openPath != 0 {
 		return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	return retry2(func() (int, error) {
-		return unix.Open(inodePath(int(f.Fd())), flags&^unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	})
+	return retry2(func() (int, error) { return reopen(int(f.Fd()), flags) })
 }
 
 var _ = (gofuse.NodeOnForgetter)((*node)(nil))

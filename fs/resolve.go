@@ -7,6 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// pathMax is what system calls take for a path or a link's text, in bytes
+// (PATH_MAX of limits.h, where it is 1024 on FreeBSD).
+const pathMax = 4096
+
 // A fileID tells one backing inode from every other that a volume ever had, as
 // far as its file system lets us: inode numbers are used again.
 type fileID struct {

@@ -17,6 +17,8 @@ const (
 	keptOpenFlags = unix.O_SYNC | unix.O_DSYNC | noAtime
 	noAtime       = unix.O_NOATIME
 
+	noAttribute = unix.ENODATA // what a missing extended attribute is
+
 	renameExchange = unix.RENAME_EXCHANGE
 
 	utimeNow  = unix.UTIME_NOW
@@ -35,7 +37,7 @@ func openBeneath(root int, path string, flags int) (int, error) {
 		Flags:   uint64(flags | unix.O_NOFOLLOW | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	}
-	if len(path) >= unix.PathMax {
+	if len(path) >= pathMax {
 		return openLong(root, path, flags)
 	}
 	fd, err := retry2(func() (int, error) { return unix.Openat2(root, path, how) })
@@ -47,7 +49,7 @@ func openBeneath(root int, path string, flags int) (int, error) {
 
 // openLong resolves a long path in two parts.
 func openLong(root int, path string, flags int) (int, error) {
-	cut := strings.LastIndexByte(path[:unix.PathMax-1], '/')
+	cut := strings.LastIndexByte(path[:pathMax-1], '/')
 	if cut < 0 {
 		return -1, unix.ENAMETOOLONG
 	}
@@ -100,6 +102,11 @@ func statAt(fd int, name string) (status, error) {
 // that only names it (O_PATH), for the system calls that want a path.
 func inodePath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
+// reopen opens the inode of an O_PATH descriptor anew.
+func reopen(fd, flags int) (int, error) {
+	return unix.Open(inodePath(fd), flags&^unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+}
+
 func chmodInode(fd int, mode uint32) error { return unix.Chmod(inodePath(fd), mode) }
 
 func chownInode(fd, uid, gid int) error {
@@ -133,6 +140,10 @@ func renameAt(oldDir int, oldName string, newDir int, newName string, flags uint
 func makeNode(dir int, name string, mode, dev uint32) error {
 	return unix.Mknodat(dir, name, mode, int(dev))
 }
+
+func fdatasync(fd int) error { return unix.Fdatasync(fd) }
+
+func pwritev(fd int, data [][]byte, off int64) (int, error) { return unix.Pwritev(fd, data, off) }
 
 func fallocate(fd int, mode uint32, off, size int64) error {
 	return unix.Fallocate(fd, mode, off, size)
