@@ -112,6 +112,9 @@ func isComponent(name string) bool {
 	return name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
+// Leads is part of fs.Source: no volume of a directory has volumes below it.
+func (s *Source) Leads(string) bool { return false }
+
 func (s *Source) volume(name string) fs.Volume {
 	if name == "" {
 		return fs.Volume{Dir: s.path, Identity: ownIdentity}

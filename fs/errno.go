@@ -1,8 +1,10 @@
 package fs
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"syscall"
 )
 
@@ -15,7 +17,7 @@ func (m *mirror) errno(operation string, n *node, err error) syscall.Errno {
 	}
 	var refused *refusal
 	if errors.As(err, &refused) {
-		m.log.Warn(operation+" refused", "place", n.describe(), "reason", refused.reason)
+		m.log.Log(context.Background(), refused.level, operation+" refused", "place", n.describe(), "reason", refused.reason)
 		return refused.errno
 	}
 	var errno syscall.Errno
@@ -33,15 +35,16 @@ func (m *mirror) errno(operation string, n *node, err error) syscall.Errno {
 // to the log, because an errno cannot carry it.
 type refusal struct {
 	errno  syscall.Errno
+	level  slog.Level
 	reason string
 }
 
 func (r *refusal) Error() string { return r.reason }
 
 var (
-	errReadOnly = &refusal{syscall.EROFS, "the volume is read-only"}
-	errCrossing = &refusal{syscall.EXDEV, "the two names are in different volumes"}
-	errVolume   = &refusal{syscall.EBUSY, "it is a volume's own directory; rename or remove the volume where it comes from"}
-	errNotHere  = &refusal{syscall.EPERM, "directories here are volumes; make a volume where they come from"}
-	errVirtual  = &refusal{syscall.EROFS, "no volume has its files here; there are only volumes further below"}
+	errReadOnly = &refusal{syscall.EROFS, slog.LevelDebug, "the volume is read-only"}
+	errCrossing = &refusal{syscall.EXDEV, slog.LevelDebug, "the two names are in different volumes"}
+	errVolume   = &refusal{syscall.EBUSY, slog.LevelInfo, "it is a volume's own directory; rename or remove the volume where it comes from"}
+	errNotHere  = &refusal{syscall.EPERM, slog.LevelInfo, "directories here are volumes; make a volume where they come from"}
+	errVirtual  = &refusal{syscall.EROFS, slog.LevelDebug, "no volume has its files here; there are only volumes further below"}
 )

@@ -59,6 +59,9 @@ func (m *mirror) sync(place string) bool {
 		// the handler that we may be in.
 		go m.notify(place)
 	}
+	if !m.tree.exists(place) && m.source.Leads(place) {
+		m.refresh()
+	}
 	return m.tree.exists(place)
 }
 

@@ -38,6 +38,10 @@ type Source interface {
 	// the moment it exists.
 	Volume(name string) (Volume, bool)
 
+	// Leads tells whether there are volumes below the place: whether it is
+	// the beginning of a volume's name. It is asked of what is no volume.
+	Leads(place string) bool
+
 	// Watch calls changed whenever the set of volumes, or one of them, may
 	// have changed. It returns when ctx is done, with nil, or when it
 	// cannot watch, with the reason.

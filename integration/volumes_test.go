@@ -1,0 +1,389 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/clonefs/clonefs/fs"
+	"github.com/clonefs/clonefs/vdi"
+)
+
+// A fakeSource is a source whose volumes the test sets.
+type fakeSource struct {
+	mu      sync.Mutex
+	volumes map[string]fs.Volume
+	changed chan func()
+}
+
+func (s *fakeSource) Volumes() []fs.Volume {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []fs.Volume
+	for _, v := range s.volumes {
+		all = append(all, v)
+	}
+	return all
+}
+
+func (s *fakeSource) Volume(name string) (fs.Volume, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, ok := s.volumes[name]
+	return v, ok
+}
+
+func (s *fakeSource) Leads(place string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.volumes {
+		if strings.HasPrefix(name, place+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *fakeSource) Watch(ctx context.Context, changed func()) error {
+	s.changed <- changed
+	<-ctx.Done()
+	return nil
+}
+
+func (s *fakeSource) set(v fs.Volume) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[v.Name] = v
+}
+
+func (s *fakeSource) remove(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.volumes, name)
+}
+
+// mountVolumes mounts a fakeSource whose volumes are new directories with an
+// image in each; their identity is "zfs:" and the name.
+func mountVolumes(t *testing.T, options fs.Options, names ...string) (*fakeSource, string) {
+	t.Helper()
+	source := &fakeSource{volumes: map[string]fs.Volume{}, changed: make(chan func(), 1)}
+	for _, name := range names {
+		source.set(newVolume(t, name))
+	}
+	options.Logger = testLogger(t)
+	mountpoint := t.TempDir()
+	server, err := fs.Mount(mountpoint, source, options)
+	require.NoError(t, err)
+	t.Cleanup(func() { unmount(t, mountpoint, server) })
+	return source, mountpoint
+}
+
+func newVolume(t *testing.T, name string) fs.Volume {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "disk.vdi"), realHeader(t), 0o600))
+	return fs.Volume{Name: name, Dir: dir, Identity: "zfs:" + name}
+}
+
+func realHeader(t *testing.T) []byte {
+	t.Helper()
+	b, err := os.ReadFile("../vdi/testdata/vbox-7.2-dynamic.bin")
+	require.NoError(t, err)
+	return b
+}
+
+// presented is the UUID that the stored header has under an identity.
+func presented(t *testing.T, identity string) string {
+	t.Helper()
+	b := realHeader(t)
+	vdi.NewMask(identity, vdi.KeepGuestSerial).Present(b)
+	h, err := vdi.Parse(b)
+	require.NoError(t, err)
+	return h.Create.String()
+}
+
+// uuidOf is the UUID that a file shows.
+func uuidOf(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	h, err := vdi.Parse(b[:512])
+	require.NoError(t, err)
+	return h.Create.String()
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestVolumesStandWhereTheirNamesSay(t *testing.T) {
+	_, mnt := mountVolumes(t, fs.Options{}, "", "a/b", "a/b/c", "d", "with space/é")
+	require.Equal(t, []string{"a", "d", "disk.vdi", "with space"}, names(t, mnt))
+	require.Equal(t, []string{"b"}, names(t, mnt+"/a"), "a leads to volumes, and is none")
+	require.Equal(t, []string{"c", "disk.vdi"}, names(t, mnt+"/a/b"))
+	for _, name := range []string{"", "a/b", "a/b/c", "d", "with space/é"} {
+		require.Equal(t, presented(t, "zfs:"+name), uuidOf(t, filepath.Join(mnt, name, "disk.vdi")), name)
+	}
+}
+
+func TestAPlaceThatOnlyLeadsToVolumesIsAnEmptyReadOnlyDirectory(t *testing.T) {
+	_, mnt := mountVolumes(t, fs.Options{}, "a/b")
+	info, err := os.Stat(mnt + "/a")
+	require.NoError(t, err)
+	require.Equal(t, os.ModeDir|0o555, info.Mode())
+	require.ErrorIs(t, os.Mkdir(mnt+"/a/x", 0o755), syscall.EROFS)
+	require.ErrorIs(t, os.WriteFile(mnt+"/a/x", nil, 0o600), syscall.EROFS)
+	var s unix.Statfs_t
+	require.NoError(t, unix.Statfs(mnt+"/a", &s))
+}
+
+func TestAVolumeIsSeenTheMomentItExists(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	_, err := os.Stat(mnt + "/b/c")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	source.set(newVolume(t, "b/c"))
+	require.Equal(t, presented(t, "zfs:b/c"), uuidOf(t, mnt+"/b/c/disk.vdi"))
+	require.Equal(t, []string{"a", "b"}, names(t, mnt))
+}
+
+func TestAVolumeThatIsGoneIsGoneAtOnce(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a", "b/c")
+	require.FileExists(t, mnt+"/b/c/disk.vdi")
+	source.remove("b/c")
+	_, err := os.Stat(mnt + "/b/c/disk.vdi")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Equal(t, []string{"a"}, names(t, mnt))
+}
+
+func TestAListingKnowsOfAChangeThatNobodyLookedUp(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	for range 20 {
+		source.set(newVolume(t, "b"))
+		require.Equal(t, []string{"a", "b"}, names(t, mnt))
+		source.remove("b")
+		require.Equal(t, []string{"a"}, names(t, mnt))
+	}
+}
+
+func TestTheKernelIsToldWhenAVolumeGoes(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	kept, err := os.Open(mnt + "/a")
+	require.NoError(t, err)
+	defer kept.Close()
+	source.remove("a")
+	(<-source.changed)()
+	require.Eventually(t, func() bool {
+		path, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", kept.Fd()))
+		return err == nil && strings.HasSuffix(path, " (deleted)")
+	}, 5*time.Second, 10*time.Millisecond)
+}
+
+func TestAVolumeMadeAnewShowsNothingOfTheOldOne(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	old := newVolume(t, "a")
+	source.set(old)
+	require.NoError(t, os.WriteFile(mnt+"/a/old", []byte("old"), 0o600))
+	before, err := os.Stat(mnt + "/a/disk.vdi")
+	require.NoError(t, err)
+	stale, err := os.Open(mnt + "/a") // as a working directory is
+	require.NoError(t, err)
+	defer stale.Close()
+
+	// The same directory with the same inode numbers, as after a destroy
+	// and a clone of the same snapshot under the same name.
+	now := old
+	now.Identity = "zfs:anew"
+	source.set(now)
+	require.Equal(t, presented(t, "zfs:anew"), uuidOf(t, mnt+"/a/disk.vdi"))
+	after, err := os.Stat(mnt + "/a/disk.vdi")
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after), "another inode for the kernel")
+
+	source.remove("a")
+	_, err = os.Stat(mnt + "/a")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestAnIdentityThatChangesWaitsForOpenFiles(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	v, _ := source.Volume("a")
+	f, err := os.Open(mnt + "/a/disk.vdi")
+	require.NoError(t, err)
+	v.Identity = "name:pinned"
+	source.set(v)
+	require.Equal(t, presented(t, "zfs:a"), uuidOf(t, mnt+"/a/disk.vdi"))
+	require.NoError(t, f.Close())
+	require.Eventually(t, func() bool { return uuidOf(t, mnt+"/a/disk.vdi") == presented(t, "name:pinned") },
+		5*time.Second, 10*time.Millisecond)
+	v.Identity = vdi.Original
+	source.set(v)
+	require.Equal(t, "557c401d-a59d-4616-ba57-7aeaf17322eb", uuidOf(t, mnt+"/a/disk.vdi"))
+}
+
+func TestARootThatIsOnAnotherDeviceIsNotServed(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	v, _ := source.Volume("a")
+	v.Device = 12345 // the dataset is mounted no more: what is seen is the directory below
+	source.set(v)
+	_, err := os.ReadFile(mnt + "/a/disk.vdi")
+	require.ErrorIs(t, err, syscall.ESTALE)
+}
+
+func TestInodeNumbersAreUniqueOverVolumes(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a", "b")
+	a, _ := source.Volume("a")
+	source.set(fs.Volume{Name: "same", Dir: a.Dir, Identity: "zfs:same"})
+	seen := map[uint64]string{}
+	for _, name := range []string{"", "a", "b", "same", "a/disk.vdi", "b/disk.vdi", "same/disk.vdi"} {
+		var s unix.Stat_t
+		require.NoError(t, unix.Lstat(filepath.Join(mnt, name), &s))
+		require.Empty(t, seen[s.Ino], name)
+		seen[s.Ino] = name
+	}
+}
+
+// Two volumes may hold one file: the lock must be the file's.
+func TestAHeaderSharedByTwoVolumesIsChangedByOneAtATime(t *testing.T) {
+	m := mount(t, fs.Options{}, "a", "b")
+	require.NoError(t, os.WriteFile(m.source+"/a/disk.vdi", realHeader(t), 0o600))
+	require.NoError(t, os.Link(m.source+"/a/disk.vdi", m.source+"/b/disk.vdi"))
+	var writers sync.WaitGroup
+	for i, volume := range []string{"a", "b"} {
+		f, err := os.OpenFile(filepath.Join(m.mountpoint, volume, "disk.vdi"), os.O_RDWR, 0)
+		require.NoError(t, err)
+		defer f.Close()
+		writers.Go(func() {
+			for n := range 2000 {
+				f.WriteAt([]byte{byte(n)}, int64(80+i)) // beside the UUIDs
+			}
+		})
+	}
+	writers.Wait()
+	stored, err := os.ReadFile(m.source + "/a/disk.vdi")
+	require.NoError(t, err)
+	want := realHeader(t)
+	want[80], want[81] = stored[80], stored[81]
+	require.Equal(t, want, stored)
+}
+
+func TestVolumesAreBoundaries(t *testing.T) {
+	_, mnt := mountVolumes(t, fs.Options{}, "", "a", "b/c")
+	require.NoError(t, os.Mkdir(mnt+"/a/dir", 0o755))
+	for _, v := range []struct {
+		name string
+		call func() error
+		want syscall.Errno
+	}{
+		{"a file is not renamed to another volume", func() error { return os.Rename(mnt+"/a/disk.vdi", mnt+"/b/c/x") }, syscall.EXDEV},
+		{"a file is not linked to another volume", func() error { return os.Link(mnt+"/a/disk.vdi", mnt+"/b/c/x") }, syscall.EXDEV},
+		{"a directory is not renamed to the top", func() error { return os.Rename(mnt+"/a/dir", mnt+"/x") }, syscall.EXDEV},
+		{"a volume is not renamed", func() error { return os.Rename(mnt+"/a", mnt+"/x") }, syscall.EBUSY},
+		{"a volume is not replaced", func() error { return syscall.Rename(mnt+"/a/dir", mnt+"/b") }, syscall.EBUSY},
+		{"a volume is not exchanged", func() error {
+			return unix.Renameat2(unix.AT_FDCWD, mnt+"/disk.vdi", unix.AT_FDCWD, mnt+"/a", unix.RENAME_EXCHANGE)
+		}, syscall.EBUSY},
+		{"a volume is not removed", func() error { return syscall.Rmdir(mnt + "/a") }, syscall.EBUSY},
+		{"what leads to a volume is not removed", func() error { return syscall.Rmdir(mnt + "/b") }, syscall.EBUSY},
+		{"a directory at the top would be a volume", func() error { return os.Mkdir(mnt+"/x", 0o755) }, syscall.EPERM},
+		{"a volume is there already", func() error { return os.Mkdir(mnt+"/a", 0o755) }, syscall.EEXIST},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			require.ErrorIs(t, v.call(), v.want)
+		})
+	}
+	require.Equal(t, []string{"a", "b", "disk.vdi"}, names(t, mnt))
+}
+
+func TestAReadOnlyVolumeIsRead(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a", "b")
+	v, _ := source.Volume("a")
+	v.ReadOnly = true
+	source.set(v)
+	require.Equal(t, presented(t, "zfs:a"), uuidOf(t, mnt+"/a/disk.vdi"))
+	requireReadOnly(t, mnt+"/a")
+	require.NoError(t, os.WriteFile(mnt+"/b/x", nil, 0o600), "the other one is not")
+}
+
+func TestAReadOnlyMountIsRead(t *testing.T) {
+	_, mnt := mountVolumes(t, fs.Options{ReadOnly: true}, "a")
+	require.Equal(t, presented(t, "zfs:a"), uuidOf(t, mnt+"/a/disk.vdi"))
+	requireReadOnly(t, mnt+"/a")
+}
+
+func requireReadOnly(t *testing.T, dir string) {
+	t.Helper()
+	disk := dir + "/disk.vdi"
+	_, err := os.OpenFile(disk, os.O_RDWR, 0)
+	for _, err := range []error{
+		err,
+		os.WriteFile(dir+"/x", nil, 0o600),
+		os.Mkdir(dir+"/x", 0o755),
+		os.Symlink("x", dir+"/x"),
+		unix.Mknod(dir+"/x", unix.S_IFIFO|0o600, 0),
+		os.Link(disk, dir+"/x"),
+		os.Rename(disk, dir+"/x"),
+		os.Remove(disk),
+		os.Truncate(disk, 0),
+		os.Chmod(disk, 0o777),
+		os.Chown(disk, 1, 1),
+		os.Chtimes(disk, time.Now(), time.Now()),
+		unix.Setxattr(disk, "user.x", []byte("x"), 0),
+		unix.Removexattr(disk, "user.x"),
+	} {
+		require.ErrorIs(t, err, syscall.EROFS)
+	}
+}
+
+func TestAMountShowsTheSameAfterARemount(t *testing.T) {
+	m := mount(t, fs.Options{}, "a", "b")
+	for _, v := range []string{"a", "b", "."} {
+		require.NoError(t, os.WriteFile(filepath.Join(m.source, v, "disk.vdi"), realHeader(t), 0o600))
+	}
+	look := func() (all []string) {
+		for _, v := range []string{"a", "b", "."} {
+			path := filepath.Join(m.mountpoint, v, "disk.vdi")
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			all = append(all, uuidOf(t, path), fmt.Sprint(info.Sys().(*syscall.Stat_t).Ino))
+		}
+		return all
+	}
+	before := look()
+	require.Equal(t, 6, len(slices.Compact(slices.Sorted(slices.Values(before)))))
+	m.restart(t, fs.Options{})
+	require.Equal(t, before, look())
+}
+
+func TestFilesThatAreNoImagesPassThrough(t *testing.T) {
+	m := mount(t, fs.Options{}, "a")
+	damaged := realHeader(t)
+	damaged[64]++
+	old := realHeader(t)
+	old[68], old[70] = 0, 2
+	for name, content := range map[string][]byte{
+		"text": []byte("not an image"), "empty.vdi": {}, "bad signature.vdi": damaged,
+		"odd version.vdi": old, "short.vdi": realHeader(t)[:439],
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(m.source, "a", name), content, 0o600))
+		got, err := os.ReadFile(filepath.Join(m.mountpoint, "a", name))
+		require.NoError(t, err)
+		require.Equal(t, content, append([]byte{}, got...), name)
+	}
+}
