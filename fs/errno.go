@@ -44,7 +44,9 @@ func (r *refusal) Error() string { return r.reason }
 var (
 	errReadOnly = &refusal{syscall.EROFS, slog.LevelDebug, "the volume is read-only"}
 	errCrossing = &refusal{syscall.EXDEV, slog.LevelDebug, "the two names are in different volumes"}
-	errVolume   = &refusal{syscall.EBUSY, slog.LevelInfo, "it is a volume's own directory; rename or remove the volume where it comes from"}
-	errNotHere  = &refusal{syscall.EPERM, slog.LevelInfo, "directories here are volumes; make a volume where they come from"}
+	errVolume   = &refusal{syscall.EBUSY, slog.LevelInfo, "it is a volume's own directory; rename or destroy the volume where it comes from, or mount with --manage"}
+	errTaken    = &refusal{syscall.EEXIST, slog.LevelInfo, "the new name is another volume's"}
+	errNotHere  = &refusal{syscall.EPERM, slog.LevelInfo, "directories here are volumes; make one where they come from, or mount with --manage"}
+	errTop      = &refusal{syscall.EPERM, slog.LevelInfo, "owner and mode of the top directory were set when it was mounted"}
 	errVirtual  = &refusal{syscall.EROFS, slog.LevelDebug, "no volume has its files here; there are only volumes further below"}
 )

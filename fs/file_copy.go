@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/clonefs/clonefs/vdi"
 )
@@ -20,12 +21,15 @@ var _ = (gofuse.NodeCopyFileRanger)((*node)(nil))
 // copied by the backing file system, which may share its blocks instead; the
 // start goes through the mapping of both files. It may copy less than asked
 // for, as copy_file_range(2) may.
-func (n *node) CopyFileRange(_ context.Context, fhIn gofuse.FileHandle, offIn uint64,
+func (n *node) CopyFileRange(ctx context.Context, fhIn gofuse.FileHandle, offIn uint64,
 	_ *gofuse.Inode, fhOut gofuse.FileHandle, offOut uint64, size uint64, _ uint64) (uint32, syscall.Errno) {
 	in, okIn := fhIn.(*file)
 	out, okOut := fhOut.(*file)
 	if !okIn || !okOut {
 		return 0, syscall.EBADF
+	}
+	if err := out.dropPrivileges(ctx.(*fuse.Context)); err != nil {
+		return 0, out.errno("copy_file_range", err)
 	}
 	// The answer has 32 bits for the number of bytes copied.
 	done, err := copyRange(in, int64(offIn), out, int64(offOut), int(min(size, 1<<30)))

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/vdi"
@@ -26,8 +27,12 @@ var _ = (gofuse.FileAllocater)((*file)(nil))
 // Allocate allocates, punches holes and zeroes ranges (fallocate(2)). The
 // modes that move data, which the kernel does not pass on to FUSE anyway, are
 // refused: what a client would see of the header after them is nobody's wish.
-func (f *file) Allocate(_ context.Context, off, size uint64, mode uint32) syscall.Errno {
-	return f.errno("fallocate", f.allocate(int64(off), int64(size), mode))
+func (f *file) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
+	err := f.dropPrivileges(ctx.(*fuse.Context))
+	if err == nil {
+		err = f.allocate(int64(off), int64(size), mode)
+	}
+	return f.errno("fallocate", err)
 }
 
 func (f *file) allocate(off, size int64, mode uint32) error {

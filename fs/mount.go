@@ -29,6 +29,12 @@ type Options struct {
 	// MountOptions are further options of mount(8) for the mount itself:
 	// noexec, dev, suid and the like. Without them it is nodev and nosuid.
 	MountOptions []string
+	// Manager makes, destroys and renames volumes for clients that make,
+	// remove and rename directories at the top; nil refuses them.
+	Manager Manager
+	// Top overrides owner and mode of the top directory, and with them who
+	// may use the Manager; nil shows the source's own.
+	Top *Ownership
 	// GuestSerial says whether the disk serial that a guest sees is kept.
 	GuestSerial vdi.GuestSerial
 	// Logger receives what the user should know; nil discards it.
@@ -101,7 +107,7 @@ func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 		MaxBackground:     128,
 		EnableAcl:         true,
 		// Asynchronous direct I/O is how VirtualBox reads and writes a disk.
-		ExtraCapabilities: fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK,
+		ExtraCapabilities: fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK | handlesPrivileges,
 		// With passthrough the kernel would serve the stored header.
 		DisabledCapabilities: fuse.CAP_PASSTHROUGH,
 		Logger:               logger,

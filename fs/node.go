@@ -34,7 +34,7 @@ type node struct {
 
 // volume returns the volume that the node's files are in, nil if it has none.
 func (n *node) volume() *volume {
-	if n.isPlace && n.place == "" {
+	if n.isTop() {
 		return n.mirror.tree.volume("")
 	}
 	return n.vol
@@ -106,7 +106,10 @@ func (n *node) open(vol *volume, flags int) (int, error) {
 }
 
 // is tells whether id is the node's backing inode. The top may change its.
-func (n *node) is(id fileID) bool { return n.isPlace && n.place == "" || n.id == id }
+func (n *node) is(id fileID) bool { return n.isTop() || n.id == id }
+
+// isTop tells whether the node is the mount's top directory.
+func (n *node) isTop() bool { return n.isPlace && n.place == "" }
 
 // pin opens the node only to name it (O_PATH): enough for all *at calls.
 func (n *node) pin(vol *volume) (int, error) { return n.open(vol, openPath) }
@@ -171,12 +174,16 @@ func (n *node) generation() uint64 {
 func (n *node) setAttr(s status, out *fuse.Attr) {
 	*out = s.attr
 	out.Ino = n.number(s.id)
+	if top := n.mirror.options.Top; top != nil && n.isTop() {
+		out.Owner = fuse.Owner{Uid: top.UID, Gid: top.GID}
+		out.Mode = out.Mode&^0o7777 | top.Mode
+	}
 }
 
 // number is the inode number that the mount shows for the node.
 func (n *node) number(id fileID) uint64 {
 	switch {
-	case n.isPlace && n.place == "":
+	case n.isTop():
 		return rootInode
 	case n.vol == nil:
 		return plausible(hash("place", n.place))

@@ -56,6 +56,9 @@ func (n *node) setattr(f *file, in *fuse.SetAttrIn) error {
 	if err != nil {
 		return err
 	}
+	if n.isTop() && n.mirror.options.Top != nil && in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID|fuse.FATTR_MODE) != 0 {
+		return errTop
+	}
 	if size, ok := in.GetSize(); ok {
 		if err := n.truncate(vol, f, int64(size)); err != nil {
 			return err
@@ -75,15 +78,31 @@ func apply(fd int, in *fuse.SetAttrIn) error {
 			return err
 		}
 	}
-	if mode, ok := in.GetMode(); ok {
-		if err := chmodInode(fd, mode&0o7777); err != nil {
-			return err
-		}
+	if err := applyMode(fd, in); err != nil {
+		return err
 	}
 	if in.Valid&(fuse.FATTR_ATIME|fuse.FATTR_MTIME) != 0 {
 		return setTimes(fd, timespecs(in))
 	}
 	return nil
+}
+
+// applyMode sets the mode, or takes setuid and setgid off it because an
+// unprivileged client truncated the file.
+func applyMode(fd int, in *fuse.SetAttrIn) error {
+	mode, ok := in.GetMode()
+	if !ok && in.Valid&fuse.FATTR_KILL_SUIDGID != 0 {
+		s, err := statAt(fd, "")
+		if err != nil {
+			return err
+		}
+		mode = withoutPrivileges(s.attr.Mode)
+		ok = mode != s.attr.Mode
+	}
+	if !ok {
+		return nil
+	}
+	return chmodInode(fd, mode&0o7777)
 }
 
 // idOrKeep is the id, or the -1 that chown(2) takes for no change.

@@ -38,10 +38,12 @@ func (n *node) make(ctx context.Context, operation, name string, out *fuse.Entry
 
 var _ = (gofuse.NodeMkdirer)((*node)(nil))
 
-// Mkdir makes a directory; not at the top, where directories are volumes.
+// Mkdir makes a directory, or at the top, where directories are volumes, a
+// volume.
 func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
-	if n.isPlace && n.place == "" {
-		return nil, n.mirror.errno("mkdir "+name, n, errNotHere)
+	if n.isTop() {
+		child, err := n.createVolume(ctx, name, out)
+		return child, n.mirror.errno("mkdir "+name, n, err)
 	}
 	return n.make(ctx, "mkdir", name, out, unix.AT_REMOVEDIR, func(dir int) error {
 		return unix.Mkdirat(dir, name, masked(dir, mode)&0o7777)

@@ -19,8 +19,11 @@ func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
 	return n.mirror.errno("unlink "+name, n, n.remove(name, 0))
 }
 
-// Rmdir removes an empty directory that is no volume's.
-func (n *node) Rmdir(_ context.Context, name string) syscall.Errno {
+// Rmdir removes an empty directory, or destroys a volume.
+func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
+	if n.isTop() && n.isVolume(name) {
+		return n.mirror.errno("rmdir "+name, n, n.destroyVolume(ctx, name))
+	}
 	return n.mirror.errno("rmdir "+name, n, n.remove(name, unix.AT_REMOVEDIR))
 }
 
@@ -36,16 +39,21 @@ func (n *node) remove(name string, flags int) error {
 	})
 }
 
-// Rename renames within a volume, with the flags of renameat2(2).
-func (n *node) Rename(_ context.Context, name string, newParent gofuse.InodeEmbedder, newName string, flags uint32) syscall.Errno {
+// Rename renames within a volume, with the flags of renameat2(2), or renames a
+// volume.
+func (n *node) Rename(ctx context.Context, name string, newParent gofuse.InodeEmbedder, newName string, flags uint32) syscall.Errno {
 	to, ok := newParent.(*node)
 	if !ok {
 		return syscall.EXDEV
 	}
-	return n.mirror.errno("rename "+name+" to "+newName, n, n.rename(name, to, newName, flags))
+	rename := n.rename
+	if n.isTop() && to == n && n.isVolume(name) {
+		rename = n.renameVolume
+	}
+	return n.mirror.errno("rename "+name+" to "+newName, n, rename(ctx, name, to, newName, flags))
 }
 
-func (n *node) rename(name string, to *node, newName string, flags uint32) error {
+func (n *node) rename(_ context.Context, name string, to *node, newName string, flags uint32) error {
 	if n.isVolume(name) || to.isVolume(newName) {
 		return errVolume
 	}

@@ -17,6 +17,8 @@ const (
 	fallocPunchHole = 2 // these are the numbers that FUSE uses
 	fallocZeroRange = 16
 
+	handlesPrivileges = 0 // the kernel sends the mode that a change leaves
+
 	noAttribute = unix.ENOATTR // what a missing extended attribute is
 
 	renameExchange = 2
