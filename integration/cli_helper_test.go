@@ -237,7 +237,8 @@ func (c *cli) cleanUp() {
 // inNamespaces runs a script of the shell in mount and process namespaces of its
 // own, with the cli's directory as working directory, the program as $CLONEFS
 // and /dev/fuse open to everybody. "user" before a command runs it as nobody.
-// All that it leaves running or mounted ends with it.
+// All that it leaves running or mounted ends with it, after a minute at the
+// latest.
 func (c *cli) inNamespaces(script string) result {
 	c.t.Helper()
 	program := c.path("clonefs")
@@ -247,7 +248,7 @@ func (c *cli) inNamespaces(script string) result {
 	require.NoError(c.t, os.MkdirAll(c.path("home"), 0o755))
 	require.NoError(c.t, os.Chown(c.path("home"), 65534, 65534))
 	c.env = append(c.env, "CLONEFS="+program, "NOBODY_HOME="+c.path("home"))
-	return c.runAs("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", namespacePreamble+script)
+	return c.runAs("timeout", "--signal=KILL", "60", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", namespacePreamble+script)
 }
 
 const namespacePreamble = `

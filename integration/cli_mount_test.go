@@ -270,13 +270,16 @@ func TestCLIMountedByMount8(t *testing.T) {
 	c := newCLI(t, "job-1/disk.vdi")
 	r := c.inNamespaces(`
 mkdir helpers
+cp -P /sbin/mount.fuse /sbin/mount.fuse3 helpers
 ln -s "$CLONEFS" helpers/mount.clonefs
-mount -t overlay -o "lowerdir=$PWD/helpers:/usr/sbin" none /usr/sbin
-PATH="$PWD:$PATH"
+mount --bind helpers "$(readlink -f /sbin)"
+mkdir bin
+ln -s "$CLONEFS" bin/clonefs
+mount --bind bin /usr/local/bin # mount.fuse3 sets a PATH of its own
 for type in fuse.clonefs clonefs; do
 	mount -t $type "dir:$PWD/src" "$PWD/mnt" -o ro,nodev,guest_serial=unique
 	findmnt -n -o FSTYPE,SOURCE "$PWD/mnt"
-	clonefs ls mnt
+	$CLONEFS ls mnt
 	umount mnt
 done
 if mount -t fuse.clonefs "dir:$PWD/src" "$PWD/missing"; then exit 1; fi

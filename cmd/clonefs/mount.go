@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/clonefs/clonefs/fs"
+	"github.com/clonefs/clonefs/vdi"
+)
+
+const mountHelp = `Mount the clones of SOURCE on the directory MOUNTPOINT.
+
+SOURCE is dir:PATH or zfs:DATASET; without a prefix, what begins with a slash or
+a dot is a directory and anything else a dataset.
+
+  zfs:DATASET  every file system at and below the dataset is a volume. Clones
+               appear under the mount point as they are made, and go as they
+               are destroyed.
+  dir:PATH     every directory directly in PATH is a volume, for clones made
+               with cp --reflink, or copies.
+
+The images of each volume are presented with UUIDs of their own, which stay the
+same for as long as the volume lives. The stored images are not changed.
+
+The command returns when the mount answers; a daemon serves it in the
+background. SIGINT or SIGTERM end it. While a file is in use it stays and logs
+who uses it; a second signal takes the mount out of sight and ends the daemon
+when the last file is closed.
+
+Options after -o are the long flags, as mount(8) and fstab(5) write them:
+allow_other, ro, guest_serial=unique, log_file=/var/log/vm.log. Device files and
+setuid bits on the mount never have an effect. A line in /etc/fstab:
+
+  zfs:tank/ci  /mnt/vm  fuse.clonefs  allow_other,_netdev,nofail  0  0
+`
+
+const mountExamples = `  clonefs mount tank/ci /mnt/vm
+  clonefs mount --allow-other zfs:tank/ci /mnt/vm
+  clonefs mount --foreground ./clones ~/mnt
+  mount -t fuse.clonefs tank/ci /mnt/vm -o allow_other,ro`
+
+// mountConfig is what a mount is to be like.
+type mountConfig struct {
+	source     sourceName
+	mountpoint string
+
+	foreground  bool
+	allowOther  bool
+	readOnly    bool
+	nonempty    bool
+	noexec      bool
+	guestSerial vdi.GuestSerial
+	log         logConfig
+
+	// What only mount(8) asks for.
+	fake, sloppy, quiet bool
+}
+
+func newMountCommand() *cobra.Command {
+	var config mountConfig
+	var options []string
+	command := &cobra.Command{
+		Use:     "mount [flags] SOURCE MOUNTPOINT",
+		Short:   "Mount a tree of clones",
+		Long:    mountHelp + "\n" + exitHelp,
+		Example: mountExamples,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(command *cobra.Command, args []string) error {
+			if err := config.complete(command, options, args); err != nil {
+				return usageError{err}
+			}
+			return config.run(command.Context(), command.OutOrStdout(), command.ErrOrStderr())
+		},
+		ValidArgsFunction: completeDirectories,
+	}
+	config.addFlags(command)
+	command.Flags().StringArrayVarP(&options, "options", "o", nil, "flags as mount(8) writes them, separated by `commas`")
+	return command
+}
+
+func (c *mountConfig) addFlags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.BoolVarP(&c.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
+	flags.BoolVar(&c.allowOther, "allow-other", false, "let other users in; permissions decide what they may do")
+	flags.BoolVarP(&c.readOnly, "read-only", "r", false, "refuse every change")
+	flags.BoolVar(&c.nonempty, "nonempty", false, "mount even on a directory that is not empty, and hide what is in it")
+	flags.BoolVar(&c.noexec, "noexec", false, "let no program on the mount be run")
+	flags.Var(&c.guestSerial, "guest-serial", "keep the disk serial number that guests see, or make it unique too,\nfor two clones of one image in one VM")
+	c.log.addFlags(flags)
+	flags.BoolVar(&c.fake, "fake", false, "check everything, but do not mount")
+	flags.BoolVar(&c.sloppy, "sloppy", false, "pass over unknown options")
+	flags.BoolVar(&c.quiet, "quiet", false, "say nothing when the mount answers")
+	for _, name := range []string{"fake", "sloppy", "quiet"} {
+		_ = flags.MarkHidden(name) // they exist
+	}
+}
+
+// complete takes the options and arguments in.
+func (c *mountConfig) complete(command *cobra.Command, options, args []string) (err error) {
+	for _, list := range options {
+		settings, err := expandOptions(list, c.sloppy)
+		if err != nil {
+			return err
+		}
+		for _, s := range settings {
+			if err := command.Flags().Set(s.flag, s.value); err != nil {
+				return fmt.Errorf("option %s after -o: %w", s.flag, err)
+			}
+		}
+	}
+	c.mountpoint = args[1]
+	c.source, err = parseSource(args[0])
+	return err
+}
+
+// run mounts, in the foreground, as the daemon, or by starting the daemon.
+func (c *mountConfig) run(ctx context.Context, stdout, stderr io.Writer) error {
+	ready, err := readyPipe()
+	switch {
+	case err != nil:
+		return err
+	case ready != nil:
+		return c.runDaemon(ready)
+	case c.foreground:
+		return c.runForeground(stderr)
+	}
+	r, err := startDaemon(ctx)
+	if err != nil || c.quiet {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, r.Line)
+	return err
+}
+
+func (c *mountConfig) runForeground(stderr io.Writer) error {
+	if err := c.log.useFile(false); err != nil {
+		return err
+	}
+	logger, _, err := c.log.open()
+	if err != nil {
+		return err
+	}
+	s, err := c.start(logger, stderr)
+	if err == nil && s != nil {
+		s.run()
+	}
+	return err
+}
+
+// runDaemon reports an error to the process that started the daemon, which
+// is to print it.
+func (c *mountConfig) runDaemon(ready *os.File) error {
+	s, err := c.startDaemonized(ready)
+	if err != nil {
+		_ = report{Error: err.Error(), Status: exitStatus(err)}.send(ready) // nobody else to tell
+		return statusError{errReported, exitStatus(err)}
+	}
+	if s != nil {
+		s.run()
+	}
+	return nil
+}
+
+func (c *mountConfig) startDaemonized(ready *os.File) (*service, error) {
+	if err := c.log.useFile(true); err != nil {
+		return nil, err
+	}
+	logger, file, err := c.log.open()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.start(logger, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	if s == nil {
+		return nil, report{}.send(ready)
+	}
+	line := fmt.Sprintf("%s is mounted on %s, log in %s", c.source, s.mountpoint, c.log.file)
+	if err := errors.Join(redirectStandardError(file), report{Line: line}.send(ready)); err != nil {
+		logger.Error("nobody waits for the mount any more; unmounting", "error", err)
+		return nil, errors.Join(err, s.unmount())
+	}
+	return s, nil
+}
+
+// start checks everything that can be checked, the cheap things first, and
+// mounts. With fake it does all but the last, and returns nil.
+func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, error) {
+	notice := func(line string) {
+		logger.Warn(line)
+		if c.log.file != "" {
+			printLine(stderr, line)
+		}
+	}
+	mountpoint, err := prepareMountpoint(c.mountpoint, c.nonempty, notice)
+	if err != nil {
+		return nil, err
+	}
+	if err := newFuseSystem().check(c.allowOther); err != nil {
+		return nil, err
+	}
+	source, name, err := openSource(c.source, logger)
+	if err != nil {
+		return nil, err
+	}
+	c.source = name
+	if err := checkOverlap(mountpoint, sourceDirs(source)); err != nil || c.fake {
+		return nil, err
+	}
+	if line := emptyNotice(name, source); line != "" {
+		notice(line)
+	}
+	return c.mount(mountpoint, source, logger)
+}
+
+func (c *mountConfig) mount(mountpoint string, source fs.Source, logger *slog.Logger) (*service, error) {
+	// No directory is kept busy, and no core dump is written into one. (The
+	// Go runtime has raised the limit of open files by itself.)
+	if err := os.Chdir("/"); err != nil {
+		return nil, err
+	}
+	signals := catchSignals()
+	server, err := fs.Mount(mountpoint, source, fs.Options{
+		FsName: c.source.String(), AllowOther: c.allowOther, ReadOnly: c.readOnly, MountOptions: c.mountOptions(),
+		GuestSerial: c.guestSerial, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),
+	})
+	if err != nil {
+		return nil, explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))
+	}
+	logger.Info("mounted", "source", c.source.String(), "mountpoint", mountpoint, "version", version())
+	return &service{mountpoint: mountpoint, wait: server.Wait, logger: logger, signals: signals}, nil
+}
+
+// mountOptions returns what the kernel is to enforce. There is no flag for device
+// files and setuid bits: a clone can come from anywhere.
+func (c *mountConfig) mountOptions() []string {
+	if c.noexec {
+		return []string{"noexec"}
+	}
+	return nil
+}
+
+// completeDirectories completes the arguments of mount.
+func completeDirectories(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/clonefs/clonefs/cmd/clonefs/internal/holders"
+	"github.com/clonefs/clonefs/cmd/clonefs/internal/mounts"
+)
+
+// A service is a mount and what its daemon does until it ends.
+type service struct {
+	mountpoint string
+	// wait returns when the file system has been unmounted.
+	wait    func()
+	logger  *slog.Logger
+	signals chan os.Signal
+
+	asked bool // to end, by a signal, and was busy
+}
+
+// catchSignals must come before the mount: a signal that ended the program
+// after it would leave a dead mount behind.
+func catchSignals() chan os.Signal {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	return signals
+}
+
+// run serves until the file system is unmounted, by us or by others.
+func (s *service) run() {
+	ended := make(chan struct{})
+	go func() {
+		s.wait()
+		close(ended)
+	}()
+	for {
+		select {
+		case <-ended:
+			s.logger.Info("unmounted", "mountpoint", s.mountpoint)
+			return
+		case received := <-s.signals:
+			s.end(received)
+		}
+	}
+}
+
+// end unmounts. The first time that the mount is busy it goes on, and says what
+// keeps it so; the second time it takes the mount out of sight, and the daemon
+// serves what is still open until that is closed.
+func (s *service) end(received os.Signal) {
+	err := s.unmount()
+	switch {
+	case err == nil:
+	case !errors.Is(err, syscall.EBUSY):
+		s.logger.Error("cannot unmount; serving on", "mountpoint", s.mountpoint, "signal", received, "error", err)
+	case s.asked:
+		s.detach()
+	default:
+		s.asked = true
+		s.logger.Warn("the mount is in use and stays; close what is open, or signal again to detach it and serve what is open until it is closed",
+			"mountpoint", s.mountpoint, "signal", received, "users", usersOf(s.mountpoint))
+	}
+}
+
+// unmount fails with EBUSY while a file is in use.
+func (s *service) unmount() error { return mounts.Unmount(s.mountpoint, false) }
+
+func (s *service) detach() {
+	if err := mounts.Unmount(s.mountpoint, true); err != nil {
+		s.logger.Error("cannot detach; serving on", "mountpoint", s.mountpoint, "error", err)
+		return
+	}
+	s.logger.Warn("detached; serving what is open until it is closed", "mountpoint", s.mountpoint)
+}
+
+// usersOf says who keeps a mount busy, one a line.
+func usersOf(mountpoint string) []string {
+	table, err := mounts.Read()
+	if err != nil {
+		return []string{err.Error()}
+	}
+	mounted, ok := table.At(mountpoint)
+	if !ok {
+		return nil
+	}
+	return describeUsers(table, mounted)
+}
+
+func describeUsers(table mounts.Table, mounted mounts.Mount) []string {
+	var users []string
+	for _, m := range table.On(mounted) {
+		users = append(users, "the mount of "+m.Source+" on "+m.Dir)
+	}
+	found, err := holders.Of(mounted)
+	if err != nil {
+		return append(users, err.Error())
+	}
+	for _, holder := range found {
+		users = append(users, holder.String())
+	}
+	if len(users) == 0 {
+		users = []string{noUserFound()}
+	}
+	return users
+}
+
+func noUserFound() string {
+	if os.Geteuid() != 0 {
+		return "a process of another user, or the kernel itself (a loop device, an NFS export, swap): root can see which"
+	}
+	return "no process: the kernel itself (a loop device, an NFS export, swap), or a process in another container"
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/clonefs/clonefs/dir"
+	"github.com/clonefs/clonefs/fs"
+)
+
+// The two kinds of source, as they are written before the colon.
+const (
+	directoryKind = "dir"
+	datasetKind   = "zfs"
+)
+
+// A sourceName says where volumes come from.
+type sourceName struct {
+	kind string
+	// name is the path of a directory or the name of a dataset.
+	name string
+}
+
+// parseSource reads a SOURCE of the command line: dir:PATH, zfs:DATASET, or
+// either without its prefix; then what begins with a slash or a dot is a path.
+func parseSource(text string) (sourceName, error) {
+	kind, name, hasPrefix := strings.Cut(text, ":")
+	if !hasPrefix || kind != directoryKind && kind != datasetKind {
+		kind, name = datasetKind, text
+		if strings.HasPrefix(text, "/") || strings.HasPrefix(text, ".") {
+			kind = directoryKind
+		}
+	}
+	if name == "" {
+		return sourceName{}, fmt.Errorf("source %q names nothing; write dir:PATH or zfs:DATASET", text)
+	}
+	return sourceName{kind, name}, nil
+}
+
+// String returns the name with its prefix: "zfs:tank/ci".
+func (n sourceName) String() string { return n.kind + ":" + n.name }
+
+// openSource opens the source of this name. It returns the name too, with the
+// path of a directory made absolute and free of symbolic links.
+func openSource(name sourceName, logger *slog.Logger) (fs.Source, sourceName, error) {
+	if name.kind == directoryKind {
+		source, err := dir.New(name.name, logger)
+		if err != nil {
+			return nil, name, err
+		}
+		return source, sourceName{directoryKind, source.Path()}, nil
+	}
+	source, err := openDatasets(name.name, logger)
+	if err != nil {
+		return nil, name, errors.Join(err, directoryHint(name.name))
+	}
+	return source, name, nil
+}
+
+// directoryHint tells who named a directory and forgot the "./" about it.
+func directoryHint(name string) error {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("there is a directory of that name: for its clones write dir:%s", name)
+	}
+	return nil
+}
+
+// closeSource ends the use of a source that was not watched.
+func closeSource(source fs.Source) {
+	if closer, ok := source.(io.Closer); ok {
+		_ = closer.Close() // nothing was written
+	}
+}
+
+// sourceDirs returns the directories that a source serves from: the roots of
+// all its volumes.
+func sourceDirs(source fs.Source) []string {
+	var dirs []string
+	for _, volume := range source.Volumes() {
+		dirs = append(dirs, volume.Dir)
+	}
+	return dirs
+}

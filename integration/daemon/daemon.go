@@ -1,0 +1,165 @@
+//go:build linux
+
+// Package daemon runs the clonefs program as a test's child: it builds it,
+// mounts, waits until the mount answers, and ends everything with the test.
+//
+// A package that uses it ends its TestMain with
+//
+//	os.Exit(daemon.Main(m))
+package daemon
+
+import (
+	"bytes"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long a mount may take to answer or to end.
+const patience = 15 * time.Second
+
+// Run runs the program with these arguments to its end and returns its standard
+// output. The test fails if the program does.
+func Run(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := TryRun(t, args...)
+	require.NoError(t, err)
+	return out
+}
+
+// TryRun runs the program with these arguments to its end. The error carries
+// what it wrote to standard error.
+func TryRun(t testing.TB, args ...string) (string, error) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), &runError{args, strings.TrimSpace(stderr.String()), err}
+	}
+	return stdout.String(), nil
+}
+
+// A Mount is a mounted clonefs with its daemon. Its methods fail the test or
+// subtest that they are given when they cannot do what they say.
+type Mount struct {
+	// Dir is the mount point.
+	Dir string
+
+	args []string
+	log  lockedBuffer
+
+	cmd   *exec.Cmd
+	ended chan struct{} // closed when the daemon has ended
+	err   error         // of the daemon; valid once ended is closed
+}
+
+// Start mounts source at the existing directory mountpoint, with these flags,
+// and returns when the mount answers. The mount ends with the test; if the test
+// failed, the daemon's log is printed.
+func Start(t testing.TB, source, mountpoint string, flags ...string) *Mount {
+	t.Helper()
+	args := append([]string{"mount", "--foreground"}, flags...)
+	m := &Mount{Dir: mountpoint, args: append(args, source, mountpoint)}
+	t.Cleanup(func() { m.cleanup(t) })
+	m.Start(t)
+	return m
+}
+
+// Start mounts again, with the same flags, after Unmount or Kill.
+func (m *Mount) Start(t testing.TB) {
+	t.Helper()
+	m.cmd = exec.Command(Binary(t), m.args...)
+	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, m.cmd.Start())
+	cmd, ended := m.cmd, make(chan struct{})
+	m.ended = ended
+	go func() {
+		m.err = cmd.Wait()
+		close(ended)
+	}()
+	m.awaitAnswer(t)
+}
+
+// awaitAnswer waits until the mount point is a FUSE file system that answers.
+func (m *Mount) awaitAnswer(t testing.TB) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !m.answers() {
+		select {
+		case <-m.ended:
+			require.FailNow(t, "the daemon ended before its mount answered", "%v: %v\n%s", m.cmd, m.err, m.Log())
+		case <-time.After(10 * time.Millisecond):
+		}
+		require.True(t, time.Now().Before(deadline), "no mount at %s after %v\n%s", m.Dir, patience, m.Log())
+	}
+}
+
+func (m *Mount) answers() bool {
+	var st unix.Statfs_t
+	return unix.Statfs(m.Dir, &st) == nil && st.Type == unix.FUSE_SUPER_MAGIC
+}
+
+// PID returns the process ID of the daemon.
+func (m *Mount) PID() int { return m.cmd.Process.Pid }
+
+// Log returns what the daemon has written so far, over all its starts.
+func (m *Mount) Log() string { return m.log.String() }
+
+// Unmount unmounts and waits for the daemon to end, which it must do without
+// an error.
+func (m *Mount) Unmount(t testing.TB) {
+	t.Helper()
+	require.NoError(t, unix.Unmount(m.Dir, 0), "unmount %s", m.Dir)
+	require.True(t, m.awaitEnd(patience), "the daemon goes on after the unmount\n%s", m.Log())
+	require.NoError(t, m.err, "the daemon's end\n%s", m.Log())
+}
+
+// Remount unmounts and mounts again.
+func (m *Mount) Remount(t testing.TB) {
+	t.Helper()
+	m.Unmount(t)
+	m.Start(t)
+}
+
+// Kill ends the daemon as a crash would, and leaves its dead mount behind.
+func (m *Mount) Kill(t testing.TB) {
+	t.Helper()
+	require.NoError(t, m.cmd.Process.Kill())
+	require.True(t, m.awaitEnd(patience), "the daemon survived SIGKILL")
+}
+
+// awaitEnd says whether the daemon ended in time.
+func (m *Mount) awaitEnd(limit time.Duration) bool {
+	select {
+	case <-m.ended:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
+
+// cleanup ends the mount and the daemon, whatever state they are in.
+func (m *Mount) cleanup(t testing.TB) {
+	if t.Failed() {
+		t.Logf("log of %s:\n%s", m.Dir, m.Log())
+	}
+	if unix.Unmount(m.Dir, 0) != nil {
+		// Busy, dead, or not mounted.
+		_ = unix.Unmount(m.Dir, unix.MNT_DETACH)
+	}
+	if m.ended == nil || m.awaitEnd(2*time.Second) {
+		return
+	}
+	_ = m.cmd.Process.Signal(syscall.SIGTERM)
+	if !m.awaitEnd(2 * time.Second) {
+		_ = m.cmd.Process.Kill()
+		<-m.ended
+	}
+}

@@ -1,0 +1,63 @@
+package guest
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+const (
+	defaultMemory = 3072 // MiB
+	processors    = 2
+)
+
+// machine is what qemu is told. Paths are the host's.
+type machine struct {
+	kernel, initramfs string
+	memory            int    // MiB
+	disks             []Disk // in the order of their serial numbers
+	status            string // a file, for the second virtio port
+	console           string // a file, for the serial console
+}
+
+// arguments returns qemu's command line. The command's output comes out of
+// qemu's standard output, which must be a pipe.
+//
+// Everything is emulated: /dev/kvm is not there on many machines that tests
+// run on, and where it is there, it may not run ordinary guests.
+func (m machine) arguments() []string {
+	args := []string{
+		"-accel", "tcg,thread=multi", "-cpu", "max",
+		"-smp", strconv.Itoa(processors), "-m", strconv.Itoa(m.memory),
+		"-nodefaults", "-display", "none", "-no-reboot",
+		"-kernel", m.kernel, "-initrd", m.initramfs,
+		"-append", "console=ttyS0 quiet oops=panic panic=-1 mitigations=off",
+		"-serial", "file:" + escape(m.console),
+		"-device", "virtio-serial-pci",
+		// Not stdio, which closes the port when qemu's standard input is at its end.
+		"-chardev", "file,id=output,append=on,path=/dev/fd/1", "-device", "virtserialport,nr=1,chardev=output",
+		"-chardev", "file,id=status,path=" + escape(m.status), "-device", "virtserialport,nr=2,chardev=status",
+	}
+	for i, disk := range m.disks {
+		args = append(args,
+			"-drive", fmt.Sprintf("if=none,id=%[1]s,format=raw,cache=unsafe,discard=unmap,snapshot=%[2]s,file=%[3]s",
+				serial(i), discardWrites(disk), escape(disk.Image)),
+			"-device", fmt.Sprintf("virtio-blk-pci,drive=%[1]s,serial=%[1]s", serial(i)))
+	}
+	return args
+}
+
+// serial names a disk towards the guest's init.
+func serial(disk int) string { return "disk" + strconv.Itoa(disk) }
+
+// discardWrites is qemu's word for whether what the guest writes to a disk goes
+// to a temporary file instead, so that the image stays as it is.
+func discardWrites(disk Disk) string {
+	if disk.Writable {
+		return "off"
+	}
+	return "on"
+}
+
+// escape doubles the commas in a path, as qemu wants them in an option's value.
+func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }

@@ -1,0 +1,257 @@
+//go:build linux
+
+package virtualbox_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/clonefs/clonefs/integration/virtualbox/vbox"
+)
+
+// TestVirtualBoxAcceptsEveryClone follows 36 clones of four kinds of golden image
+// through the life of a media registry. VirtualBox opens every image for writing
+// when it attaches it, and writes the header back that it was presented: only
+// what it finds after that, and what is stored after that, proves anything.
+func TestVirtualBoxAcceptsEveryClone(t *testing.T) {
+	l := newLab(t, virtualBox(t))
+	l.clone(dynamic, numbered(dynamic, 24)...)
+	l.clone(fixed, numbered(fixed, 4)...)
+	l.clone(snapshot, numbered(snapshot, 4)...)
+	l.clone(byQemu, numbered(byQemu, 4)...)
+	l.mounted()
+
+	l.step(t, "every clone is attached to a VM of its own", func(l *lab) {
+		before := time.Now()
+		for _, c := range l.clones {
+			l.vb.NewMachine(c.name, vbox.SATA)
+			l.attach(c)
+		}
+		l.requireRegistered()
+		l.requireWrittenSince(before)
+		l.requireGoldenUUIDs()
+	})
+	l.step(t, "a new VBoxSVC finds every medium under the same UUID", func(l *lab) {
+		l.vb.StopServer()
+		l.requireRegistered()
+		l.requireGoldenUUIDs()
+	})
+	l.step(t, "a new mount presents every medium under the same UUID, to the same VBoxSVC", func(l *lab) {
+		l.mount.Remount(l.t)
+		l.requireRegistered()
+	})
+	l.step(t, "and to a new VBoxSVC", func(l *lab) {
+		l.vb.StopServer()
+		l.mount.Remount(l.t)
+		l.requireRegistered()
+	})
+	l.step(t, "every clone is detached, closed, and attached again", func(l *lab) {
+		for _, c := range l.clones {
+			l.vb.Machine(c.name).Detach()
+			l.closeMedia(c)
+		}
+		require.Empty(l.t, l.vb.HardDisks())
+		for _, c := range l.clones {
+			l.attach(c)
+		}
+		l.requireRegistered()
+		l.vb.StopServer()
+		l.requireRegistered()
+	})
+	l.step(t, "the clones are stored as they were", func(l *lab) {
+		l.requireGoldenUUIDs()
+		l.requireOnlyVirtualBoxsOwnFields()
+	})
+}
+
+// TestDifferencingImagesFindTheirParentsInTheirOwnClone has four clones of a
+// base and its child: eight images with two stored UUIDs.
+func TestDifferencingImagesFindTheirParentsInTheirOwnClone(t *testing.T) {
+	l := newLab(t, virtualBox(t))
+	l.clone(snapshot, numbered(snapshot, 4)...)
+	l.mounted()
+
+	l.step(t, "a child is refused while its own clone's parent is not registered", func(l *lab) {
+		first, second := l.clones[0].name, l.clones[1].name
+		l.vb.HardDisk(l.presented(first, base))
+		_, err := l.vb.TryManage("showmediuminfo", "disk", l.presented(second, child))
+		require.ErrorContains(l.t, err, "Parent medium with UUID {"+l.presentedUUID(second, base)+"}")
+	})
+	l.step(t, "every child has its own clone's base as its parent", func(l *lab) {
+		for _, c := range l.clones {
+			parent := l.vb.HardDisk(l.presented(c.name, base))
+			got := l.vb.HardDisk(l.presented(c.name, child))
+			require.Equal(l.t, parent.UUID, got.Parent)
+			require.Equal(l.t, "normal (differencing)", got.Type)
+			l.t.Logf("%s: %s -> %s", c.name, got.UUID, got.Parent)
+		}
+		l.requireGoldenUUIDs()
+	})
+	l.step(t, "a child's content is read through its parent", func(l *lab) {
+		for _, c := range l.clones {
+			content := l.readDisk(l.presented(c.name, child))
+			require.Contains(l.t, content[:512], "FAT1", "from the child")
+			require.Equal(l.t, strings.Repeat("\xbb", 64<<10), content[8<<20:8<<20+64<<10], "from the base")
+		}
+	})
+	l.step(t, "a second snapshot's child is stored with its parent's stored UUID", func(l *lab) {
+		volume := l.clones[0].name
+		path := l.presented(volume, "second.vdi")
+		l.vb.Manage("createmedium", "disk", "--filename", path, "--diffparent", l.presented(volume, child), "--format", "VDI")
+		require.Equal(l.t, field(l.t, goldenFile(l.t, snapshot, child), createAt),
+			field(l.t, l.stored(volume, "second.vdi"), linkageAt))
+		require.Equal(l.t, l.presentedUUID(volume, child), l.vb.HardDisk(path).Parent)
+		l.requireGoldenUUIDs()
+	})
+}
+
+// TestASnapshotIsStoredBesideItsMountedDisk has VirtualBox itself make, restore
+// and merge a differencing image inside a mounted clone.
+func TestASnapshotIsStoredBesideItsMountedDisk(t *testing.T) {
+	l := newLab(t, virtualBox(t))
+	l.clone(dynamic, "job-1", "job-2")
+	l.mounted()
+	for _, c := range l.clones {
+		vm := l.vb.NewMachine(c.name, vbox.SATA)
+		vm.Set("--snapshot-folder", filepath.Join(l.mountpoint, c.name))
+		l.attach(c)
+	}
+	l.step(t, "the child's stored link is the base's stored UUID", func(l *lab) {
+		for _, c := range l.clones {
+			l.vb.Manage("snapshot", c.name, "take", "before")
+			image := filepath.Base(l.theChild(c.name))
+			require.Equal(l.t, field(l.t, goldenFile(l.t, dynamic, disk), createAt), field(l.t, l.stored(c.name, image), linkageAt))
+		}
+	})
+	l.step(t, "a new VBoxSVC on a new mount finds every child under its base", func(l *lab) {
+		l.vb.StopServer()
+		l.mount.Remount(l.t)
+		disks := l.vb.HardDisks()
+		require.Len(l.t, disks, 4)
+		for _, c := range l.clones {
+			medium := disks[l.theChild(c.name)]
+			require.Equal(l.t, "created", medium.State)
+			require.Equal(l.t, l.presentedUUID(c.name, disk), medium.Parent)
+		}
+	})
+	l.step(t, "the snapshot is restored", func(l *lab) {
+		l.vb.Manage("mediumio", "--disk", l.theChild("job-1"), "formatfat")
+		l.vb.Manage("snapshot", "job-1", "restore", "before")
+		require.Equal(l.t, l.presentedUUID("job-1", disk), l.vb.HardDisk(l.theChild("job-1")).Parent)
+	})
+	l.step(t, "the snapshot is merged into its base", func(l *lab) {
+		for _, c := range l.clones {
+			l.vb.Manage("mediumio", "--disk", l.theChild(c.name), "formatfat")
+			content := l.readDisk(l.theChild(c.name))
+			l.vb.Manage("snapshot", c.name, "delete", "before")
+			require.Equal(l.t, content, l.readDisk(l.presented(c.name, disk)))
+			require.Empty(l.t, l.children(c.name))
+		}
+		l.vb.StopServer()
+		l.requireRegistered()
+		l.requireGoldenUUIDs()
+	})
+}
+
+// children returns the paths of the images that VirtualBox named itself.
+func (l *lab) children(volume string) []string {
+	l.t.Helper()
+	paths, err := filepath.Glob(l.presented(volume, "{*}.vdi"))
+	require.NoError(l.t, err)
+	return paths
+}
+
+// theChild returns the path of the one image that VirtualBox named itself.
+func (l *lab) theChild(volume string) string {
+	l.t.Helper()
+	paths := l.children(volume)
+	require.Len(l.t, paths, 1)
+	return paths[0]
+}
+
+// requireWrittenSince requires that VirtualBox has written to every clone: a
+// clone that was only read would prove nothing.
+func (l *lab) requireWrittenSince(begin time.Time) {
+	l.t.Helper()
+	for _, c := range l.clones {
+		list := images[c.golden]
+		info, err := os.Stat(l.stored(c.name, list[len(list)-1]))
+		require.NoError(l.t, err)
+		require.True(l.t, info.ModTime().After(begin), "%s was not written", c.name)
+	}
+}
+
+// attach attaches a clone's topmost image to the VM of its name. VirtualBox has
+// to know the base of a differencing image first.
+func (l *lab) attach(c clone) {
+	l.t.Helper()
+	list := images[c.golden]
+	for _, image := range list[:len(list)-1] {
+		l.vb.HardDisk(l.presented(c.name, image))
+	}
+	l.vb.Machine(c.name).Attach(l.presented(c.name, list[len(list)-1]))
+}
+
+// closeMedia makes VirtualBox forget a clone's images, children first.
+func (l *lab) closeMedia(c clone) {
+	l.t.Helper()
+	list := images[c.golden]
+	for i := range list {
+		l.vb.Manage("closemedium", "disk", l.presented(c.name, list[len(list)-1-i]))
+	}
+}
+
+// requireRegistered requires that exactly the images of all clones are
+// registered, accessible, and under the UUIDs that the mount has to present.
+func (l *lab) requireRegistered() {
+	l.t.Helper()
+	disks := l.vb.HardDisks()
+	uuids, want := make(map[string]bool), 0
+	for _, c := range l.clones {
+		for _, image := range images[c.golden] {
+			path := l.presented(c.name, image)
+			require.Contains(l.t, disks, path)
+			require.Equal(l.t, "created", disks[path].State, path)
+			require.Equal(l.t, l.presentedUUID(c.name, image), disks[path].UUID, path)
+			uuids[disks[path].UUID] = true
+			want++
+		}
+	}
+	require.Len(l.t, disks, want)
+	require.Len(l.t, uuids, want)
+	l.t.Logf("VirtualBox has %d media, all accessible, each under a UUID of its own", want)
+}
+
+// presentedUUID returns the text of the UUID that the mount has to present for
+// a clone's image.
+func (l *lab) presentedUUID(volume, image string) string {
+	l.t.Helper()
+	for _, c := range l.clones {
+		if c.name == volume {
+			return uuidText(presentedUUID(volume, field(l.t, goldenFile(l.t, c.golden, image), createAt)))
+		}
+	}
+	require.FailNow(l.t, "no such clone", volume)
+	return ""
+}
+
+// readDisk returns the disk's content as VirtualBox reads it.
+func (l *lab) readDisk(path string) string {
+	l.t.Helper()
+	return l.vb.Manage("mediumio", "--disk", path, "cat")
+}
+
+// numbered returns names such as fixed-01.
+func numbered(prefix string, count int) []string {
+	var names []string
+	for i := range count {
+		names = append(names, fmt.Sprintf("%s-%02d", prefix, i+1))
+	}
+	return names
+}

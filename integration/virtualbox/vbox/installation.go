@@ -1,0 +1,126 @@
+//go:build linux
+
+// Package vbox drives a real VirtualBox from tests: the machine's own, or one in
+// a chroot that setup.sh makes. It expects to run in the namespaces of package
+// namespace.
+package vbox
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+//go:embed setup.sh
+var setupScript []byte
+
+// An Installation is a VirtualBox and the place where it lies.
+type Installation struct {
+	// root is the chroot; empty for the machine's own VirtualBox.
+	root string
+	// programs is the directory of VBoxManage and VBoxSVC, as seen from root.
+	programs string
+}
+
+// ForImages returns the VirtualBox for everything but running VMs: the one on
+// this machine's PATH, or else the one in the chroot.
+func ForImages() (Installation, error) {
+	if dir, ok := programsOnPath(); ok {
+		return Installation{programs: dir}, nil
+	}
+	return inChroot()
+}
+
+// ForMachines returns a VirtualBox that can run VMs: the machine's own where its
+// kernel module is loaded, or else the one in the chroot, which needs none.
+func ForMachines() (Installation, error) {
+	if dir, ok := programsOnPath(); ok && exists("/dev/vboxdrv") {
+		return Installation{programs: dir}, nil
+	}
+	return inChroot()
+}
+
+// Driverless says whether VMs have to run without VirtualBox's kernel module.
+func (i Installation) Driverless() bool { return i.root != "" }
+
+// String says where the installation is.
+func (i Installation) String() string { return filepath.Join("/", i.root, i.programs) }
+
+// command makes a command of one of VirtualBox's programs.
+func (i Installation) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(i.programs, program), args...)
+	cmd.Dir = "/"
+	if i.root != "" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: i.root}
+	}
+	return cmd
+}
+
+// programsOnPath returns the directory with VirtualBox's programs where
+// VBoxManage is on the PATH. What is on the PATH is often a script that warns
+// about the kernel module before it does anything; the program itself lies
+// beside VBoxSVC.
+func programsOnPath() (string, bool) {
+	path, err := exec.LookPath("VBoxManage")
+	if err != nil {
+		return "", false
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	for _, dir := range []string{filepath.Dir(path), "/usr/lib/virtualbox", "/opt/VirtualBox"} {
+		if exists(filepath.Join(dir, "VBoxSVC")) && exists(filepath.Join(dir, "VBoxManage")) {
+			return dir, true
+		}
+	}
+	return "", false
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// inChroot has setup.sh make the chroot if there is none yet, and mounts into
+// it what it needs. That happens once.
+var inChroot = sync.OnceValues(func() (Installation, error) {
+	root, err := setup()
+	if err != nil {
+		return Installation{}, err
+	}
+	if err := mountInto(root); err != nil {
+		return Installation{}, fmt.Errorf("cannot prepare %s: %w", root, err)
+	}
+	return Installation{root: root, programs: "/usr/lib/virtualbox"}, nil
+})
+
+// InstallTools installs the programs that tests use beside VirtualBox, such as
+// qemu-img and the assembler, where they are missing.
+func InstallTools() error {
+	_, err := setup("--tools")
+	return err
+}
+
+// setup runs setup.sh and returns the last line that it prints.
+func setup(args ...string) (string, error) {
+	script := filepath.Join(os.TempDir(), "setup.sh")
+	if err := os.WriteFile(script, setupScript, 0o700); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("bash", append([]string{script}, args...)...)
+	// Its progress goes to the terminal: the first run takes minutes.
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("setup.sh %s: %w", strings.Join(args, " "), err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return lines[len(lines)-1], nil
+}

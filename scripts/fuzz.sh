@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# fuzz.sh DURATION: runs every fuzz test for that long ("30s"), one at a time.
+# What it finds is written to testdata/fuzz beside the test, to be committed.
+set -eu
+
+duration=$1
+for package in $(go list ./...); do
+	# go test -list prints the names and then "ok" and the package.
+	for name in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+		echo "==> $name in $package"
+		go test -run '^$' -fuzz "^$name\$" -fuzztime "$duration" "$package"
+	done
+done

@@ -1,0 +1,248 @@
+package zfs
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Volume is a mounted file system at or below a source's dataset.
+type Volume struct {
+	// Name is the dataset's name relative to the source's, "" for that itself.
+	Name string
+	// Dir is where it is mounted.
+	Dir string
+	// Identity says which volume it is; see Dataset.
+	Identity string
+	// ReadOnly says that it is mounted read-only.
+	ReadOnly bool
+	// Device is the st_dev of what is in it, 0 where that is not known.
+	Device uint64
+}
+
+// A Lister tells of file systems. Command is one; the errors are as its.
+type Lister interface {
+	// List returns the file system of this name and all below it.
+	List(ctx context.Context, dataset string) ([]Dataset, error)
+	// Describe returns those file systems of these names that exist.
+	Describe(ctx context.Context, names ...string) ([]Dataset, error)
+}
+
+// mountTable is the kernel's table of mounts.
+type mountTable interface {
+	// read reads the table.
+	read() ([]mount, error)
+	// changed says whether there may have been a change since it was last
+	// called. It costs next to nothing; no two goroutines call it at once.
+	changed() bool
+	// reusesIDs says whether a new mount can look like one that is gone.
+	reusesIDs() bool
+	// watch calls look after every change, and at the latest when most has
+	// passed, until ctx is done.
+	watch(ctx context.Context, most time.Duration, look func()) error
+	close() error
+}
+
+// A Source knows the volumes of a dataset: every file system at or below it that
+// is mounted. It answers from memory. Mounts it sees when they are made; for
+// what zfs must tell of a new one a question waits, but only as long as zfs
+// answers well. Its methods may be called from several goroutines at once.
+type Source struct {
+	dataset string
+	lister  Lister
+	table   mountTable
+	log     *slog.Logger
+	times   timing
+
+	unsure chan struct{} // a mount is new or doubted: ask zfs
+	moved  chan struct{} // the volumes have changed
+
+	mu      sync.Mutex
+	tracker tracker
+	facts   map[uint64]fact // by the mount's epoch
+	volumes map[string]*entry
+	told    chan struct{} // closed, and made anew, when zfs has answered or failed
+	asking  bool          // somebody runs who asks zfs
+	asked   uint64        // counts questions and answers
+	silent  bool          // zfs failed or takes long: nobody waits for it
+	warned  bool          // that zfs failed was logged
+	// unreadable says that the table of mounts could not be read, and was logged.
+	unreadable bool
+}
+
+// timing is how long things may take, and how often they are done.
+type timing struct {
+	wait    time.Duration // a request, for zfs
+	answer  time.Duration // zfs
+	look    time.Duration // between looks at the table of mounts when nothing happens
+	refresh time.Duration // between listings when nothing happens
+	retry   time.Duration // after the first failure of zfs; twice as long after the next
+	retries time.Duration // the longest between two tries
+}
+
+// ordinary is the timing that is used. A rename of a dataset that is mounted
+// itself by hand changes the table without an event; hence the look every second.
+func ordinary() timing {
+	return timing{
+		wait:    2 * time.Second,
+		answer:  time.Minute,
+		look:    time.Second,
+		refresh: 30 * time.Second,
+		retry:   time.Second,
+		retries: time.Minute,
+	}
+}
+
+// NewSource returns the source of a dataset's volumes. It asks zfs once, and
+// returns what is wrong with its answer. The source is kept up to date while Watch
+// runs; Close ends its use. A nil logger discards what the user should know.
+func NewSource(ctx context.Context, dataset string, lister Lister, log *slog.Logger) (*Source, error) {
+	table, err := openTable()
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSource(ctx, dataset, lister, table, log, ordinary())
+	if err != nil {
+		_ = table.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func newSource(ctx context.Context, dataset string, lister Lister, table mountTable, log *slog.Logger, times timing) (*Source, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	s := &Source{
+		dataset: dataset,
+		lister:  lister,
+		table:   table,
+		log:     log,
+		times:   times,
+		unsure:  make(chan struct{}, 1),
+		moved:   make(chan struct{}, 1),
+		facts:   make(map[uint64]fact),
+		told:    make(chan struct{}),
+	}
+	s.mu.Lock()
+	err := s.readTable(false)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, times.answer)
+	defer cancel()
+	before := s.mounted()
+	told, err := lister.List(ctx, dataset)
+	if err != nil {
+		return nil, err
+	}
+	s.learn(told, before)
+	return s, nil
+}
+
+// Close ends the use of a source on which Watch does not run any more.
+func (s *Source) Close() error { return s.table.close() }
+
+// Volumes returns all volumes, in no order.
+func (s *Source) Volumes() []Volume {
+	s.look(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Volume
+	for _, e := range s.volumes {
+		if v, known := e.served(); known {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// Volume returns the volume of this name, and whether there is one. Where a
+// file system has been mounted a moment ago, it waits until zfs has told which
+// it is: two seconds at most, and not at all when zfs failed or hung the last
+// time.
+func (s *Source) Volume(name string) (v Volume, known bool) {
+	s.settle(func() (unsure bool) {
+		e := s.volumes[name]
+		if e == nil {
+			v, known = Volume{}, false
+			return false
+		}
+		v, known = e.served()
+		return e.unsure
+	})
+	return v, known
+}
+
+// Leads says whether there are volumes below a place, which is the beginning of
+// their names. It waits as Volume does.
+func (s *Source) Leads(place string) (leads bool) {
+	s.settle(func() (unsure bool) {
+		for name, e := range s.volumes {
+			if _, below := strings.CutPrefix(name, place+"/"); below || place == "" && name != "" {
+				leads = leads || e.known
+				unsure = unsure || e.unsure
+			}
+		}
+		return unsure && !leads
+	})
+	return leads
+}
+
+// settle looks, with the lock held, and again when zfs has told more, while what it
+// sees is unsure and zfs can be waited for.
+func (s *Source) settle(see func() (unsure bool)) {
+	s.look(false)
+	var late <-chan time.Time
+	for {
+		s.mu.Lock()
+		told, wait := s.told, see() && s.asking && !s.silent
+		s.mu.Unlock()
+		if !wait {
+			return
+		}
+		if late == nil {
+			late = time.After(s.times.wait)
+		}
+		signal(s.unsure)
+		select {
+		case <-told:
+		case <-late:
+			return
+		}
+	}
+}
+
+// datasetOf is the full name of a volume's dataset.
+func (s *Source) datasetOf(name string) string {
+	if name == "" {
+		return s.dataset
+	}
+	return s.dataset + "/" + name
+}
+
+// signal makes a channel with room for one say that there is something to do.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// names are what zfs must be asked of, sorted.
+func (s *Source) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name, e := range s.volumes {
+		if e.unsure {
+			names = append(names, s.datasetOf(name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
