@@ -128,20 +128,21 @@ func totalLen(data [][]byte) int {
 // returned only when nothing was written: a short write tells the caller the
 // rest, as write(2) does.
 func pwritevFull(fd int, data [][]byte, off int64) (int, error) {
+	var err error
 	done, size := 0, totalLen(data)
 	for done < size {
 		_, rest := splitAt(data, done)
-		n, err := retry2(func() (int, error) { return pwritev(fd, rest, off+int64(done)) })
+		var n int
+		n, err = retry2(func() (int, error) { return pwritev(fd, rest, off+int64(done)) })
 		if err == nil && n == 0 {
 			err = io.ErrShortWrite
 		}
-		if err != nil && done == 0 {
-			return 0, err
-		}
-		if err != nil {
+		if done += max(n, 0); err != nil {
 			break
 		}
-		done += n
 	}
-	return done, nil
+	if done > 0 {
+		err = nil
+	}
+	return done, err
 }

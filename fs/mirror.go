@@ -48,7 +48,7 @@ func newMirror(source Source, options Options) *mirror {
 // sync asks the source about a place, brings the tree up to date there, and
 // tells whether a volume is at the place or below it.
 func (m *mirror) sync(place string) bool {
-	changed := false
+	var changed bool
 	if v, ok := m.source.Volume(place); ok {
 		changed = m.tree.put(v)
 	} else {
@@ -102,7 +102,7 @@ func (m *mirror) notify(place string) {
 		return
 	}
 	if m.tree.exists(place) || parent.NotifyDelete(name, child) != 0 {
-		parent.NotifyEntry(name)
+		_ = parent.NotifyEntry(name) // ENOENT: the kernel knows nothing of it
 	}
 }
 

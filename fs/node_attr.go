@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -142,8 +143,7 @@ func (n *node) truncate(vol *volume, f *file, size int64) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	return f.truncate(size)
+	return errors.Join(f.truncate(size), f.close())
 }
 
 var _ = (gofuse.NodeStatfser)((*node)(nil))

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -27,8 +28,7 @@ func (n *node) make(ctx context.Context, operation, name string, out *fuse.Entry
 			return err
 		}
 		if err := n.ownNew(ctx, dir, name); err != nil {
-			unix.Unlinkat(dir, name, unlink)
-			return err
+			return errors.Join(err, unix.Unlinkat(dir, name, unlink))
 		}
 		child, err = n.child(ctx, vol, dir, name, out)
 		return err
@@ -91,6 +91,7 @@ func (n *node) Link(ctx context.Context, target gofuse.InodeEmbedder, name strin
 			if err := linkInode(fd, dir, name); err != nil {
 				return err
 			}
+			old.named()
 			child, err = n.child(ctx, vol, dir, name, out)
 			return err
 		})

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -86,8 +87,7 @@ func (n *node) create(ctx context.Context, vol *volume, dir int, name string, fl
 	}
 	if err := n.own(ctx, dir, fd); err != nil {
 		unix.Close(fd)
-		unix.Unlinkat(dir, name, 0)
-		return nil, nil, err
+		return nil, nil, errors.Join(err, unix.Unlinkat(dir, name, 0))
 	}
 	child, err := n.child(ctx, vol, dir, name, out)
 	if err != nil {

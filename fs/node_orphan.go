@@ -1,10 +1,13 @@
 package fs
 
 import (
+	"context"
 	"os"
 	"runtime"
+	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +37,7 @@ func (n *node) victim(dir int, name string) *victim {
 	v := &victim{inode.Operations().(*node), os.NewFile(uintptr(fd), name)}
 	s, err := statAt(fd, "")
 	if err != nil || !v.node.is(s.id) || s.attr.Nlink > 1 && !s.isDir() {
-		v.file.Close()
+		discard(v.file)
 		return nil
 	}
 	return v
@@ -45,7 +48,7 @@ func (v *victim) settle(removal error) {
 	switch {
 	case v == nil:
 	case removal != nil:
-		v.file.Close()
+		discard(v.file)
 	default:
 		v.node.orphan.Store(v.file)
 	}
@@ -63,8 +66,72 @@ func openOrphan(f *os.File, flags int) (int, error) {
 var _ = (gofuse.NodeOnForgetter)((*node)(nil))
 
 // OnForget closes the descriptor of an orphan.
-func (n *node) OnForget() {
+func (n *node) OnForget() { n.named() }
+
+// named says that a path leads to the node again, or that nobody needs one.
+func (n *node) named() {
 	if f := n.orphan.Swap(nil); f != nil {
-		f.Close()
+		discard(f)
 	}
+}
+
+// discard closes a descriptor that only names an inode: nothing can be lost.
+func discard(f *os.File) { _ = f.Close() }
+
+var _ = (gofuse.NodeTmpfiler)((*node)(nil))
+
+// Tmpfile makes a file without a name (O_TMPFILE), which Link may give it.
+func (n *node) Tmpfile(ctx context.Context, flags, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, gofuse.FileHandle, uint32, syscall.Errno) {
+	var child *gofuse.Inode
+	var f *file
+	err := n.changeDir(func(vol *volume, dir int) (err error) {
+		child, f, err = n.makeNameless(ctx, vol, dir, int(flags), mode, out)
+		return err
+	})
+	if err != nil {
+		return nil, nil, 0, n.mirror.errno("tmpfile", n, err)
+	}
+	return child, f, 0, 0
+}
+
+func (n *node) makeNameless(ctx context.Context, vol *volume, dir, flags int, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, *file, error) {
+	if nameless == 0 {
+		return nil, nil, syscall.EOPNOTSUPP
+	}
+	fd, err := retry2(func() (int, error) {
+		return unix.Openat(dir, ".", backingFlags(flags)|flags&unix.O_EXCL|nameless, masked(dir, mode)&0o7777)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := n.nameless(ctx, vol, dir, fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, nil, err
+	}
+	f, err := newFile(made, vol, fd, flags)
+	if err != nil {
+		made.named()
+		return nil, nil, err
+	}
+	s, err := statAt(fd, "")
+	return n.inode(ctx, made, s, out), f, err
+}
+
+// nameless gives a new file without a name to the client and makes its node.
+func (n *node) nameless(ctx context.Context, vol *volume, dir, fd int) (*node, error) {
+	if err := n.own(ctx, dir, fd); err != nil {
+		return nil, err
+	}
+	s, err := statAt(fd, "")
+	if err != nil {
+		return nil, err
+	}
+	pinned, err := reopen(fd, openPath)
+	if err != nil {
+		return nil, err
+	}
+	made := &node{mirror: n.mirror, vol: vol, id: s.id}
+	made.orphan.Store(os.NewFile(uintptr(pinned), "nameless"))
+	return made, nil
 }

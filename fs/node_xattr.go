@@ -17,7 +17,7 @@ var (
 // Getxattr reads an extended attribute into dest and returns its size; with
 // dest too short that is ERANGE.
 func (n *node) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
-	return n.xattr("getxattr", noAttribute, func(fd int) (int, error) { return getxattr(fd, name, dest) })
+	return n.xattr("getxattr", errNoXattr, func(fd int) (int, error) { return getxattr(fd, name, dest) })
 }
 
 // Listxattr reads the names of all extended attributes, each with a zero byte.

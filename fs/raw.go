@@ -21,6 +21,12 @@ func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out
 	return r.RawFileSystem.Create(cancel, in, name, out)
 }
 
+// Tmpfile passes the umask on.
+func (r *raw) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
+	in.Mode |= in.Umask << umaskShift
+	return r.RawFileSystem.Tmpfile(cancel, in, out)
+}
+
 // Mkdir passes the umask on.
 func (r *raw) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
 	in.Mode |= in.Umask << umaskShift

@@ -12,6 +12,7 @@ const (
 	emptyPath     = 0x4000     // AT_EMPTY_PATH, likewise
 	keptOpenFlags = unix.O_SYNC
 	noAtime       = 0
+	nameless      = 0 // there is no O_TMPFILE
 
 	fallocKeepSize  = 1 // FreeBSD's posix_fallocate(2) has no modes;
 	fallocPunchHole = 2 // these are the numbers that FUSE uses
@@ -19,7 +20,7 @@ const (
 
 	handlesPrivileges = 0 // the kernel sends the mode that a change leaves
 
-	noAttribute = unix.ENOATTR // what a missing extended attribute is
+	errNoXattr = unix.ENOATTR // what a missing extended attribute is
 
 	renameExchange = 2
 

@@ -16,12 +16,13 @@ const (
 	// is stable and whether reading counts as access.
 	keptOpenFlags = unix.O_SYNC | unix.O_DSYNC | noAtime
 	noAtime       = unix.O_NOATIME
+	nameless      = unix.O_TMPFILE
 
 	// handlesPrivileges: the daemon, not the kernel, takes setuid and setgid
 	// off a file that an unprivileged client changes; see raw.Writev.
 	handlesPrivileges = fuse.CAP_HANDLE_KILLPRIV_V2
 
-	noAttribute = unix.ENODATA // what a missing extended attribute is
+	errNoXattr = unix.ENODATA // what a missing extended attribute is
 
 	renameExchange = unix.RENAME_EXCHANGE
 

@@ -270,8 +270,10 @@ func TestAHeaderSharedByTwoVolumesIsChangedByOneAtATime(t *testing.T) {
 		require.NoError(t, err)
 		defer f.Close()
 		writers.Go(func() {
-			for n := range 2000 {
-				f.WriteAt([]byte{byte(n)}, int64(80+i)) // beside the UUIDs
+			for n := range 2000 { // beside the UUIDs
+				if _, err := f.WriteAt([]byte{byte(n)}, int64(80+i)); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
@@ -366,7 +368,7 @@ func TestAMountShowsTheSameAfterARemount(t *testing.T) {
 		return all
 	}
 	before := look()
-	require.Equal(t, 6, len(slices.Compact(slices.Sorted(slices.Values(before)))))
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(before))), 6)
 	m.restart(t, fs.Options{})
 	require.Equal(t, before, look())
 }
