@@ -41,6 +41,7 @@ type cli struct {
 // newCLI makes a cli whose source has these images: "job-1/disk.vdi".
 func newCLI(t *testing.T, images ...string) *cli {
 	t.Helper()
+	requireRoot(t)
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) // some tests change the user
@@ -221,8 +222,12 @@ func (c *cli) use(image string) (pid int, end func()) {
 	return sleep.Process.Pid, end
 }
 
-// cleanUp ends what the test left, mounts first.
+// cleanUp ends what the test left, mounts first, and shows the log of a test
+// that failed.
 func (c *cli) cleanUp() {
+	if log, err := os.ReadFile(c.path("log")); err == nil && c.t.Failed() {
+		c.t.Logf("log:\n%s", log)
+	}
 	for c.mounted() != "" {
 		require.NoError(c.t, unix.Unmount(c.path("mnt"), unix.MNT_DETACH))
 	}
@@ -261,6 +266,18 @@ user() {
 	env -u XDG_STATE_HOME HOME="$NOBODY_HOME" setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 }
 `
+
+// requireRoot fails or skips a test that mounts.
+func requireRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatal("mounting in namespaces and as another user needs root")
+	default:
+		t.Skip("mounting in namespaces and as another user needs root")
+	}
+}
 
 // requireTool fails or skips a test that needs a program of the machine.
 func requireTool(t *testing.T, names ...string) {

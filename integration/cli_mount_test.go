@@ -190,7 +190,7 @@ func TestCLIDeadMountIsCleaned(t *testing.T) {
 	c := newCLI(t, "job-1/disk.vdi")
 	c.signal(c.mount(), syscall.SIGKILL)
 	c.awaitEnd()
-	require.ErrorIs(t, unix.Access(c.path("mnt/job-1"), unix.F_OK), unix.ENOTCONN)
+	require.Error(t, unix.Access(c.path("mnt/job-1"), unix.F_OK))
 	c.fail(1, "clonefs unmount", "ls", "mnt")
 
 	r := c.run("mount", "--log-file=log", "./src", "mnt")

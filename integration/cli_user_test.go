@@ -72,6 +72,13 @@ user $CLONEFS mount --allow-other ./src mnt
 cat mnt/job-1/disk.vdi >/dev/null
 user $CLONEFS unmount mnt
 
+mkdir -m 700 secret
+! user $CLONEFS mount ./secret mnt
+$CLONEFS mount ./src mnt
+! user $CLONEFS ls mnt
+! user $CLONEFS unmount mnt
+$CLONEFS unmount mnt
+
 mkdir not-mine
 ! user $CLONEFS mount ./src not-mine
 
@@ -80,6 +87,9 @@ chmod 600 devices/fuse
 chmod 666 devices/fuse
 `)
 	require.Contains(t, r.stderr, "the line user_allow_other")
+	require.Contains(t, r.stderr, "/secret cannot be read by this user")
+	require.Contains(t, r.stderr, "mount it with --allow-other")
+	require.Contains(t, r.stderr, "not mounted by this user")
 	require.Contains(t, r.stderr, "is not yours to write to")
 	require.Contains(t, r.stderr, "/dev/fuse may not be opened by this user")
 	require.Zero(t, r.status, r.stdout+r.stderr)

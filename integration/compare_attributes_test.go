@@ -24,7 +24,7 @@ var attributeScenarios = []scenario{
 		for _, name := range []string{"file", "directory", "fifo"} {
 			for _, mode := range []uint32{0o6755, 0o6644, 0o2745, 0o4000} {
 				for _, ids := range [][2]int{{-1, -1}, {unix.Getuid(), -1}, {-1, unix.Getgid()}, {-1, staff}, {stranger, -1}, {unix.Getuid(), unix.Getgid()}} {
-					c.did("chmod", unix.Chmod(name, mode))
+					c.did(fmt.Sprintf("chmod %#o", mode), unix.Chmod(name, mode))
 					c.did(fmt.Sprintf("chown %d:%d", ids[0], ids[1]), unix.Chown(name, ids[0], ids[1]))
 					c.stat(name)
 				}
@@ -38,6 +38,8 @@ var attributeScenarios = []scenario{
 		}
 	}},
 	{name: "writing and truncating take setuid and setgid away", given: oneOfEach, when: func(c *client) {
+		c.file("other")
+		other := c.open("other", unix.O_RDONLY, 0)
 		for _, mode := range []uint32{0o6777, 0o2766, 0o4755} {
 			fd := c.open("file", unix.O_RDWR, 0)
 			for _, step := range []struct {
@@ -49,7 +51,17 @@ var attributeScenarios = []scenario{
 				{"write nothing", func() error { _, err := unix.Pwrite(fd, nil, 0); return err }},
 				{"truncate", func() error { return unix.Truncate("file", 10) }},
 				{"truncate what is open", func() error { return unix.Ftruncate(fd, 20) }},
+				{"open truncated", func() error { return tryOpen(unix.O_WRONLY | unix.O_TRUNC)("file") }},
 				{"allocate", func() error { return unix.Fallocate(fd, 0, 0, 100) }},
+				{"punch", func() error {
+					return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096)
+				}},
+				{"copy", func() error { _, err := unix.CopyFileRange(other, new(int64), fd, new(int64), 10, 0); return err }},
+				{"copy further on", func() error {
+					off := int64(8192)
+					_, err := unix.CopyFileRange(other, new(int64), fd, &off, 10, 0)
+					return err
+				}},
 			} {
 				c.did("chmod", unix.Chmod("file", mode))
 				c.did(step.name, step.do())
@@ -100,13 +112,8 @@ var attributeScenarios = []scenario{
 		c.note("mask %#x, birth time known %t", s.Mask&(unix.STATX_BASIC_STATS|unix.STATX_BTIME), s.Btime.Sec != 0)
 	}},
 	{name: "statfs tells of the backing file system", when: statfs},
-	{name: "a setgid directory gives its group on", given: func(g *given) {
-		g.folder("of staff", int(g.who.uid), staff, 0o2777)
-		g.folder("of a stranger", int(g.who.uid), stranger, 0o2777)
-		g.folder("without setgid", int(g.who.uid), staff, 0o777)
-		g.folder("sticky of root", 0, 0, 0o3777)
-	}, when: func(c *client) {
-		for _, dir := range []string{"of staff", "of a stranger", "without setgid", "sticky of root"} {
+	{name: "a setgid directory gives its group on", given: setgidDirectories, when: func(c *client) {
+		for _, dir := range setgidNames {
 			must(unix.Chdir(dir))
 			c.makeEverything("", 0o6775)
 			c.makeEverything("not for the group ", 0o2745)
@@ -115,6 +122,16 @@ var attributeScenarios = []scenario{
 			must(unix.Chdir(".."))
 		}
 	}},
+}
+
+var setgidNames = []string{"of staff", "of a stranger", "without setgid", "sticky of root"}
+
+// setgidDirectories makes directories that anybody may write to.
+func setgidDirectories(g *given) {
+	g.folder("of staff", int(g.who.uid), staff, 0o2777)
+	g.folder("of a stranger", int(g.who.uid), stranger, 0o2777)
+	g.folder("without setgid", int(g.who.uid), staff, 0o777)
+	g.folder("sticky of root", 0, 0, 0o3777)
 }
 
 // oneOfEach makes one of each kind that has attributes.

@@ -106,6 +106,14 @@ var openScenarios = append([]scenario{
 		c.did("link", unix.Linkat(unix.AT_FDCWD, procPath(fd), unix.AT_FDCWD, "file", unix.AT_SYMLINK_FOLLOW))
 		c.open("missing", unix.O_TMPFILE|unix.O_RDWR, 0o600)
 	}},
+	{name: "a file without a name has the mode and the group that one with a name has", given: setgidDirectories, when: func(c *client) {
+		for _, umask := range []int{0, 0o027} {
+			unix.Umask(umask)
+			for _, dir := range setgidNames {
+				c.makeUnnamed(dir)
+			}
+		}
+	}},
 	{name: "access times can be left alone by the owner only", given: func(g *given) {
 		g.mine("mine", 0o644)
 		g.file("other's", stranger, stranger, 0o666)
@@ -159,8 +167,12 @@ func (c *client) makeEverything(prefix string, mode uint32) {
 	c.did("mknod", unix.Mknod(prefix+"made file", unix.S_IFREG|mode, 0))
 	c.did("socket", unix.Mknod(prefix+"socket", unix.S_IFSOCK|mode, 0))
 	c.did("symlink", unix.Symlink("file", prefix+"link"))
-	if fd := c.open(".", unix.O_TMPFILE|unix.O_RDWR, mode); fd >= 0 {
-		c.fstat(fd)
+}
+
+// makeUnnamed makes files without a name.
+func (c *client) makeUnnamed(dir string) {
+	for _, mode := range []uint32{0, 0o7777, 0o640, 0o2745} {
+		c.fstat(c.open(dir, unix.O_TMPFILE|unix.O_RDWR, mode))
 	}
 }
 

@@ -30,12 +30,19 @@ type scenario struct {
 // tables are all scenarios by subject: the process that plays them finds them
 // here.
 var tables = map[string][]scenario{
-	"listing":    listingScenarios,
-	"paths":      pathScenarios,
-	"rename":     renameScenarios,
-	"links":      linkScenarios,
-	"open":       openScenarios,
-	"attributes": attributeScenarios,
+	"acls":        aclScenarios,
+	"xattrs":      xattrScenarios,
+	"permissions": permissionScenarios,
+	"orphans":     orphanScenarios,
+	"data":        dataScenarios,
+	"copy":        copyScenarios,
+	"locks":       lockScenarios,
+	"listing":     listingScenarios,
+	"paths":       pathScenarios,
+	"rename":      renameScenarios,
+	"links":       linkScenarios,
+	"open":        openScenarios,
+	"attributes":  attributeScenarios,
 }
 
 // A user is whom a scenario is played by.

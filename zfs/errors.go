@@ -80,12 +80,13 @@ var kinds = []struct {
 	{regexp.MustCompile(`^name is too long$`), ErrBadName},
 }
 
-// whole are messages that are about no dataset, by their first line.
+// whole are messages that name no dataset, by their first line.
 var whole = map[string]error{
-	"The ZFS modules are not loaded.":                          ErrNoModule,
-	"/dev/zfs and /proc/self/mounts are required.":             ErrNoModule,
-	"Permission denied the ZFS utilities must be run as root.": ErrPermission,
-	"Unable to open /dev/zfs: Permission denied.":              ErrPermission,
+	"The ZFS modules are not loaded.":                                ErrNoModule,
+	"/dev/zfs and /proc/self/mounts are required.":                   ErrNoModule,
+	"Permission denied the ZFS utilities must be run as root.":       ErrPermission,
+	"could not find any snapshots to destroy; check snapshot names.": ErrNotExist,
+	"Unable to open /dev/zfs: Permission denied.":                    ErrPermission,
 }
 
 // classify says what is wrong by the first line of what zfs wrote to its standard

@@ -19,14 +19,6 @@ type entry struct {
 	unsure bool // zfs must be asked
 }
 
-// served returns the volume, if it is known.
-func (e *entry) served() (Volume, bool) {
-	if !e.known {
-		return Volume{}, false
-	}
-	return e.Volume, true
-}
-
 // look reads the table of mounts if it has changed, or if it is told to. That it
 // could not be read is logged once.
 func (s *Source) look(always bool) {
@@ -85,11 +77,21 @@ func (s *Source) join() {
 	if ask {
 		signal(s.unsure)
 	}
-	same := maps.EqualFunc(s.volumes, volumes, func(a, b *entry) bool { return a.known == b.known && a.Volume == b.Volume })
-	s.volumes = volumes
-	if !same {
+	if !maps.Equal(served(s.volumes), served(volumes)) {
 		signal(s.moved)
 	}
+	s.volumes = volumes
+}
+
+// served are the volumes that are known.
+func served(entries map[string]*entry) map[string]Volume {
+	volumes := make(map[string]Volume, len(entries))
+	for name, e := range entries {
+		if e.known {
+			volumes[name] = e.Volume
+		}
+	}
+	return volumes
 }
 
 // entry makes the entry of one mount.

@@ -3,6 +3,7 @@ package zfs
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -135,12 +136,19 @@ func newSource(ctx context.Context, dataset string, lister Lister, table mountTa
 	}
 	ctx, cancel := context.WithTimeout(ctx, times.answer)
 	defer cancel()
-	before := s.mounted()
-	told, err := lister.List(ctx, dataset)
-	if err != nil {
-		return nil, err
+	// What is mounted while zfs is asked is asked of again, within reason.
+	for try := 0; try == 0 || try < 3 && len(s.names()) > 0; try++ {
+		before := s.mounted()
+		told, err := lister.List(ctx, dataset)
+		if err != nil {
+			return nil, err
+		}
+		s.learn(told, before)
 	}
-	s.learn(told, before)
+	select {
+	case <-s.moved: // what comes after this is a change
+	default:
+	}
 	return s, nil
 }
 
@@ -152,13 +160,7 @@ func (s *Source) Volumes() []Volume {
 	s.look(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []Volume
-	for _, e := range s.volumes {
-		if v, known := e.served(); known {
-			all = append(all, v)
-		}
-	}
-	return all
+	return slices.Collect(maps.Values(served(s.volumes)))
 }
 
 // Volume returns the volume of this name, and whether there is one. Where a
@@ -168,14 +170,15 @@ func (s *Source) Volumes() []Volume {
 func (s *Source) Volume(name string) (v Volume, known bool) {
 	s.settle(func() (unsure bool) {
 		e := s.volumes[name]
-		if e == nil {
-			v, known = Volume{}, false
-			return false
+		if known = e != nil && e.known; known {
+			v = e.Volume
 		}
-		v, known = e.served()
-		return e.unsure
+		return e != nil && e.unsure
 	})
-	return v, known
+	if !known {
+		return Volume{}, false
+	}
+	return v, true
 }
 
 // Leads says whether there are volumes below a place, which is the beginning of

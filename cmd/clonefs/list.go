@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/cmd/clonefs/internal/mounts"
 	"github.com/clonefs/clonefs/vdi"
@@ -132,6 +133,9 @@ func listSource(target string, serial vdi.GuestSerial) (*listing, error) {
 func listMount(mounted mounts.Mount) (*listing, error) {
 	if isDead(mounted.Dir) {
 		return nil, fmt.Errorf("the clonefs on %s is dead, its daemon was killed: clean it with `clonefs unmount %s`", mounted.Dir, mounted.Dir)
+	}
+	if unix.Access(mounted.Dir, unix.R_OK|unix.X_OK) != nil {
+		return nil, fmt.Errorf("the clonefs on %s does not let this user in: its owner can mount it with --allow-other; to list its source, use `clonefs ls %s`", mounted.Dir, mounted.Source)
 	}
 	name, err := parseSource(mounted.Source)
 	if err != nil {

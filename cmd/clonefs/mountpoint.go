@@ -73,7 +73,12 @@ func prepareMountpoint(path string, allowNonempty bool, notice func(string)) (st
 // where stat(2) may be answered from the kernel's cache.
 func isDead(mountpoint string) bool {
 	var statistics unix.Statfs_t
-	err := unix.Statfs(mountpoint, &statistics)
+	return isDisconnected(unix.Statfs(mountpoint, &statistics))
+}
+
+// isDisconnected says whether an error means that no daemon answers any more;
+// ECONNABORTED is what those get who were waiting when it ended.
+func isDisconnected(err error) bool {
 	return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
 }
 
@@ -118,7 +123,7 @@ func explainMountpoint(path string, err error) error {
 	switch {
 	case errors.Is(err, iofs.ErrNotExist):
 		return fmt.Errorf("mount point %s does not exist: make it with `mkdir -p %s`", path, path)
-	case errors.Is(err, unix.ENOTCONN):
+	case isDisconnected(err):
 		return fmt.Errorf("mount point %s lies on a dead mount of another file system: unmount that first", path)
 	case errors.Is(err, iofs.ErrPermission):
 		return fmt.Errorf("mount point %s cannot be looked at by this user: %w", path, err)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/clonefs/clonefs/dir"
 	"github.com/clonefs/clonefs/fs"
 )
@@ -48,15 +50,24 @@ func (n sourceName) String() string { return n.kind + ":" + n.name }
 // path of a directory made absolute and free of symbolic links.
 func openSource(name sourceName, logger *slog.Logger) (fs.Source, sourceName, error) {
 	if name.kind == directoryKind {
-		source, err := dir.New(name.name, logger)
-		if err != nil {
-			return nil, name, err
-		}
-		return source, sourceName{directoryKind, source.Path()}, nil
+		return openDirectory(name.name, logger)
 	}
 	source, err := openDatasets(name.name, logger)
 	if err != nil {
 		return nil, name, errors.Join(err, directoryHint(name.name))
+	}
+	return source, name, nil
+}
+
+func openDirectory(path string, logger *slog.Logger) (fs.Source, sourceName, error) {
+	name := sourceName{directoryKind, path}
+	source, err := dir.New(path, logger)
+	if err != nil {
+		return nil, name, err
+	}
+	name.name = source.Path()
+	if err := unix.Access(name.name, unix.R_OK|unix.X_OK); err != nil {
+		return nil, name, fmt.Errorf("source directory %s cannot be read by this user (its mode is in `ls -ld %s`): %w", name.name, name.name, err)
 	}
 	return source, name, nil
 }

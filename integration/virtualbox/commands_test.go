@@ -122,7 +122,7 @@ func TestSetHDUUIDOnAMountedImageAssignsThatUUID(t *testing.T) {
 		require.Equal(t, assigned, l.requireStoredAsPresented("changed", disk))
 	}
 	require.Equal(t, l.presentedUUID("bystander", disk), l.vb.HardDisk(l.presented("bystander", disk)).UUID)
-	require.Equal(t, field(t, goldenFile(t, dynamic, disk), createAt), field(t, l.stored("bystander", disk), createAt))
+	requireSameUUID(t, goldenFile(t, dynamic, disk), createAt, l.stored("bystander", disk), createAt)
 }
 
 // requireStoredAsPresented requires of an image that VirtualBox made, or gave a

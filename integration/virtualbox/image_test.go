@@ -69,12 +69,19 @@ func (l *lab) requireGoldenUUIDs() {
 	for _, c := range l.clones {
 		for _, image := range images[c.golden] {
 			golden, stored := goldenFile(l.t, c.golden, image), l.stored(c.name, image)
-			require.Equal(l.t, field(l.t, golden, createAt), field(l.t, stored, createAt), "stored uuidCreate of %s", stored)
-			require.Equal(l.t, field(l.t, golden, linkageAt), field(l.t, stored, linkageAt), "stored uuidLinkage of %s", stored)
+			requireSameUUID(l.t, golden, createAt, stored, createAt)
+			requireSameUUID(l.t, golden, linkageAt, stored, linkageAt)
 			checked++
 		}
 	}
 	l.t.Logf("stored UUIDs of %d images are those of their golden images", checked)
+}
+
+// requireSameUUID requires that two files have the same 16 bytes at the given
+// offsets.
+func requireSameUUID(t testing.TB, want string, wantAt int64, path string, at int64) {
+	t.Helper()
+	require.Equal(t, uuidText(field(t, want, wantAt)), uuidText(field(t, path, at)), "at %d of %s", at, path)
 }
 
 // differences returns the offsets at which two files differ; a longer file

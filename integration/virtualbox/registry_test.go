@@ -3,6 +3,7 @@
 package virtualbox_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/clonefs/clonefs/integration/daemon"
 	"github.com/clonefs/clonefs/integration/virtualbox/vbox"
 )
 
@@ -36,6 +38,10 @@ func TestVirtualBoxAcceptsEveryClone(t *testing.T) {
 		l.requireRegistered()
 		l.requireWrittenSince(before)
 		l.requireGoldenUUIDs()
+	})
+	l.step(t, "clonefs ls tells the UUIDs that VirtualBox has", func(l *lab) {
+		l.requireListed("dir:" + l.source)
+		l.requireListed(l.mountpoint)
 	})
 	l.step(t, "a new VBoxSVC finds every medium under the same UUID", func(l *lab) {
 		l.vb.StopServer()
@@ -104,8 +110,7 @@ func TestDifferencingImagesFindTheirParentsInTheirOwnClone(t *testing.T) {
 		volume := l.clones[0].name
 		path := l.presented(volume, "second.vdi")
 		l.vb.Manage("createmedium", "disk", "--filename", path, "--diffparent", l.presented(volume, child), "--format", "VDI")
-		require.Equal(l.t, field(l.t, goldenFile(l.t, snapshot, child), createAt),
-			field(l.t, l.stored(volume, "second.vdi"), linkageAt))
+		requireSameUUID(l.t, goldenFile(l.t, snapshot, child), createAt, l.stored(volume, "second.vdi"), linkageAt)
 		require.Equal(l.t, l.presentedUUID(volume, child), l.vb.HardDisk(path).Parent)
 		l.requireGoldenUUIDs()
 	})
@@ -126,7 +131,7 @@ func TestASnapshotIsStoredBesideItsMountedDisk(t *testing.T) {
 		for _, c := range l.clones {
 			l.vb.Manage("snapshot", c.name, "take", "before")
 			image := filepath.Base(l.theChild(c.name))
-			require.Equal(l.t, field(l.t, goldenFile(l.t, dynamic, disk), createAt), field(l.t, l.stored(c.name, image), linkageAt))
+			requireSameUUID(l.t, goldenFile(l.t, dynamic, disk), createAt, l.stored(c.name, image), linkageAt)
 		}
 	})
 	l.step(t, "a new VBoxSVC on a new mount finds every child under its base", func(l *lab) {
@@ -226,6 +231,25 @@ func (l *lab) requireRegistered() {
 	require.Len(l.t, disks, want)
 	require.Len(l.t, uuids, want)
 	l.t.Logf("VirtualBox has %d media, all accessible, each under a UUID of its own", want)
+}
+
+// requireListed requires that clonefs ls of a source or a mount point lists the
+// hard disks that VirtualBox has registered, under the same UUIDs.
+func (l *lab) requireListed(where string) {
+	l.t.Helper()
+	var listing struct {
+		Images []struct {
+			Volume, Image, Presented string
+			Duplicate                bool
+		}
+	}
+	require.NoError(l.t, json.Unmarshal([]byte(daemon.Run(l.t, "ls", "--json", where)), &listing))
+	disks := l.vb.HardDisks()
+	require.Len(l.t, listing.Images, len(disks))
+	for _, image := range listing.Images {
+		require.Equal(l.t, disks[l.presented(image.Volume, image.Image)].UUID, image.Presented)
+		require.False(l.t, image.Duplicate)
+	}
 }
 
 // presentedUUID returns the text of the UUID that the mount has to present for

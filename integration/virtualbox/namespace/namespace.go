@@ -14,10 +14,12 @@
 package namespace
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"syscall"
 
@@ -54,7 +56,10 @@ func outside() (int, error) {
 	}
 	// What the tests mounted below it is not mounted here, and gone anyway.
 	defer os.RemoveAll(dir)
-	cmd := again("init")
+	// Interrupted, this process still has to remove the directory.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	cmd := again(ctx, "init")
 	cmd.Env = append(cmd.Env, "TMPDIR="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
@@ -73,7 +78,7 @@ func initialise() (int, error) {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return 1, fmt.Errorf("cannot mount /proc: %w", err)
 	}
-	tests := again("tests")
+	tests := again(context.Background(), "tests")
 	if err := tests.Start(); err != nil {
 		return 1, err
 	}
@@ -98,9 +103,9 @@ func reap(pid int) (int, error) {
 	}
 }
 
-// again is this very command in another stage.
-func again(stage string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+// again is this very command in another stage, killed when ctx is done.
+func again(ctx context.Context, stage string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), stageVariable+"="+stage)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

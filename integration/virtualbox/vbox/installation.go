@@ -115,11 +115,11 @@ func setup(args ...string) (string, error) {
 		return "", err
 	}
 	cmd := exec.Command("bash", append([]string{script}, args...)...)
-	// Its progress goes to the terminal: the first run takes minutes.
+	// Its progress is shown at once: the first run takes minutes.
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("setup.sh %s: %w", strings.Join(args, " "), err)
+		return "", fmt.Errorf("setup.sh could not prepare VirtualBox, its last lines above say why: %w", err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1], nil

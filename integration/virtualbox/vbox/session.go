@@ -101,12 +101,13 @@ func (s *Session) cleanup() {
 	_ = os.RemoveAll(filepath.Join("/", s.inst.root, "tmp", ".vbox-"+s.id+"-ipc"))
 }
 
-// loggedErrors returns the lines of VBoxSVC's log that tell of an error.
+// loggedErrors returns the lines of VBoxSVC's log that tell of an error with a
+// medium or a machine; it complains of more in a chroot.
 func (s *Session) loggedErrors() string {
 	log, _ := os.ReadFile(filepath.Join(s.home, "VBoxSVC.log"))
 	var errors strings.Builder
 	for line := range strings.Lines(string(log)) {
-		if strings.Contains(line, "ERROR") {
+		if strings.Contains(line, "ERROR") && !strings.Contains(line, "SystemPropertiesWrap") {
 			errors.WriteString(line)
 		}
 	}

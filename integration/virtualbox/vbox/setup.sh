@@ -6,8 +6,9 @@
 # else goes to standard error. Run as root on Debian or a relative of it.
 #
 # The root is cached in ${XDG_CACHE_HOME:-~/.cache}/clonefs/virtualbox-KEY, KEY
-# being a hash of this file: a changed recipe builds a new root. Nothing is ever
-# mounted there in the machine's own mount namespace, so
+# being a hash of this file: a changed recipe builds a new root, and a root that
+# was not used for a month is removed. Nothing is ever mounted there in the
+# machine's own mount namespace, so
 #   rm -rf --one-file-system ~/.cache/clonefs/virtualbox-*
 # starts afresh.
 #
@@ -24,6 +25,8 @@
 # taken.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+# The caller's directory for temporary files does not exist in the root.
+unset TMPDIR
 
 readonly TOOLS=(qemu-utils binutils)
 readonly BUILD_TOOLS=(debootstrap debian-archive-keyring)
@@ -39,13 +42,12 @@ install_packages() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 	say "installing ${missing[*]}"
-	apt_get install -y --no-install-recommends "${missing[@]}" ||
-		{ apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"; } ||
-		die "apt-get could not install ${missing[*]}; install them and run this again"
+	logged apt_get update
+	logged apt_get install -y --no-install-recommends "${missing[@]}"
 }
 
 # A mirror may be a frozen copy, whose Release files are past their date.
-apt_get() { apt-get -qq -o Acquire::Check-Valid-Until=false -o DPkg::Lock::Timeout=300 "$@" >&2; }
+apt_get() { apt-get -qq -o Acquire::Check-Valid-Until=false -o DPkg::Lock::Timeout=300 "$@"; }
 
 # mirror prints the mirror of this release's main component in apt's own
 # configuration.
@@ -66,7 +68,19 @@ in_root() {
 		mount --rbind /dev "$root/dev"
 		mount -t sysfs sysfs "$root/sys"
 		mount -t tmpfs tmpfs "$root/tmp"
-		exec chroot "$root" env HOME=/tmp DEBIAN_FRONTEND=noninteractive "$@"' in_root "$root" "$@" >&2
+		exec chroot "$root" env HOME=/tmp "$@"' in_root "$root" "$@"
+}
+
+# logged COMMAND... shows what the command says only if it fails.
+logged() {
+	local log
+	log=$(mktemp)
+	if ! "$@" >"$log" 2>&1; then
+		tail -n 40 "$log" >&2
+		rm -f "$log"
+		die "failed: $*"
+	fi
+	rm -f "$log"
 }
 
 # bootstrap makes the Debian root and configures its apt as this machine's.
@@ -75,10 +89,8 @@ bootstrap() {
 	[ -n "$from" ] || from=$(mirror)
 	[ -n "$from" ] || die "apt's configuration names no Debian mirror; set DEBIAN_MIRROR to one"
 	say "debootstrap of sid (about 1 minute)"
-	debootstrap --variant=minbase --include=ca-certificates \
-		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg sid "$root" "$from" >"$root.log" 2>&1 ||
-		{ tail -n 20 "$root.log" >&2; die "debootstrap failed"; }
-	rm -f "$root.log"
+	logged debootstrap --variant=minbase --include=ca-certificates \
+		--keyring=/usr/share/keyrings/debian-archive-keyring.gpg sid "$root" "$from"
 	echo "deb $from sid main contrib" >"$root/etc/apt/sources.list"
 	{
 		apt-config dump | grep -iE '^Acquire::(https?|Retries|ForceIPv)' || true
@@ -97,14 +109,14 @@ bootstrap() {
 # install_virtualbox installs VirtualBox in the root, without a kernel module.
 install_virtualbox() {
 	say "installing VirtualBox in it (about 1 minute)"
-	in_root apt-get -qq update
-	in_root apt-get -qq install -y virtualbox
+	logged in_root apt-get -qq update
+	logged in_root apt-get -qq install -y virtualbox
 }
 
 # make_driverless adds what VMs without the kernel module need; see above.
 make_driverless() {
 	local vbox=$root/usr/lib/virtualbox
-	in_root sh -ec 'cd /tmp && apt-get -qq download virtualbox-qt && dpkg-deb -x virtualbox-qt_*.deb qt &&
+	logged in_root sh -ec 'cd /tmp && apt-get -qq download virtualbox-qt && dpkg-deb -x virtualbox-qt_*.deb qt &&
 		install -m 755 qt/usr/lib/virtualbox/VirtualBoxVM /usr/lib/virtualbox/VirtualBoxVM'
 	install -m 644 "$vbox/VBoxHeadless.so" "$vbox/VirtualBoxVM.so"
 	mkdir -p "$root/usr/lib/vbox-driverless"
@@ -145,6 +157,8 @@ main() {
 		clean
 		mv "$root" "$built"
 	fi
+	touch "$built"
+	find "$cache" -maxdepth 1 -name 'virtualbox-*' -mtime +30 -exec rm -rf --one-file-system {} +
 	echo "$built"
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	iofs "io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -103,6 +104,8 @@ func unmountAsUser(dir string, lazy bool) error {
 		return nil
 	case strings.Contains(message, "Device or resource busy"):
 		return &os.PathError{Op: "unmount", Path: dir, Err: unix.EBUSY}
+	case strings.Contains(message, "not found in /etc/mtab"): // so it calls what another user mounted
+		return fmt.Errorf("unmount %s: not mounted by this user: its owner or root can unmount it: %w", dir, iofs.ErrPermission)
 	case errors.Is(err, exec.ErrNotFound):
 		return fmt.Errorf("unmount %s: fusermount3 is not installed, and without it only root can unmount (it is in the package fuse3): %w", dir, err)
 	default:
