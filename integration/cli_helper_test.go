@@ -53,6 +53,7 @@ func newCLI(t *testing.T, images ...string) *cli {
 		c.writeImage(filepath.Join("src", image))
 	}
 	t.Cleanup(c.cleanUp)
+	t.Cleanup(c.showLogOfFailure)
 	return c
 }
 
@@ -222,12 +223,14 @@ func (c *cli) use(image string) (pid int, end func()) {
 	return sleep.Process.Pid, end
 }
 
-// cleanUp ends what the test left, mounts first, and shows the log of a test
-// that failed.
-func (c *cli) cleanUp() {
+func (c *cli) showLogOfFailure() {
 	if log, err := os.ReadFile(c.path("log")); err == nil && c.t.Failed() {
 		c.t.Logf("log:\n%s", log)
 	}
+}
+
+// cleanUp ends what the test left, mounts first.
+func (c *cli) cleanUp() {
 	for c.mounted() != "" {
 		require.NoError(c.t, unix.Unmount(c.path("mnt"), unix.MNT_DETACH))
 	}

@@ -82,7 +82,7 @@ func TestCLIServesDatasets(t *testing.T) {
 	p.mountDataset("tank/ci/deep/er", "two")
 	p.mountDataset("tank/other", "three")
 
-	out := p.succeed("mount", "--log-file=log", "--log-level=debug", "tank/ci", "mnt")
+	out := p.succeed("mount", "--log-file=log", "tank/ci", "mnt")
 	require.Contains(t, out, "zfs:tank/ci is mounted on "+p.path("mnt"))
 	require.Contains(t, p.mounted(), " - fuse.clonefs zfs:tank/ci ")
 	require.Equal(t, "9079169b-83f3-4db2-a61c-58568c9e7cb0", p.uuidOf("mnt/job-1/disk.vdi"))
@@ -97,7 +97,11 @@ func TestCLIServesDatasets(t *testing.T) {
 
 	p.create("tank/ci/job-2", "8289186342831999723", "-")
 	p.mountDataset("tank/ci/job-2", "four")
-	require.Equal(t, "9079169b-83f3-4db2-a61c-58568c9e7cb0", p.uuidOf("mnt/job-2/disk.vdi"), "it is there at once")
+	p.eventually("a new dataset is served", func() bool {
+		_, err := os.Stat(p.path("mnt/job-2/disk.vdi"))
+		return err == nil
+	})
+	require.Equal(t, "9079169b-83f3-4db2-a61c-58568c9e7cb0", p.uuidOf("mnt/job-2/disk.vdi"))
 	require.True(t, p.list("mnt").Images[2].Duplicate, "two volumes with one identity")
 	p.succeed("unmount", "mnt")
 }
@@ -109,7 +113,7 @@ func TestCLIDatasetErrorsHaveAnAnswer(t *testing.T) {
 	p.fail(1, "there is no dataset tank/typo: `zfs list`", "mount", "--log-file=log", "tank/typo", "mnt")
 	p.fail(1, "there is no dataset", "ls", "zfs:tank/typo")
 
-	r := p.run("mount", "--log-file=log", "--log-level=debug", "tank/ci", "mnt")
+	r := p.run("mount", "--log-file=log", "tank/ci", "mnt")
 	require.Zero(t, r.status, r.stderr)
 	require.Contains(t, r.stderr, "clonefs: no file system at or below tank/ci is mounted")
 	require.Contains(t, p.log(), "zfs mount tank/ci")

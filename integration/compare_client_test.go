@@ -113,6 +113,7 @@ func (c *client) closeAll() {
 	for _, fd := range c.fds {
 		unix.Close(fd)
 	}
+	c.fds = nil
 }
 
 // note notes something that must be the same on both sides.

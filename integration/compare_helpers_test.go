@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,6 +20,11 @@ var helpers = map[string]func(args []string) string{
 	"write-under-limit":   func(args []string) string { return writeUnderLimit(args[0]) },
 	"read":                func(args []string) string { return readAll(args[0]) },
 	"flock":               func(args []string) string { return tryFlock(args[0], number(args[1])) },
+	"map": func(args []string) string {
+		value, err := hex.DecodeString(args[2])
+		must(err)
+		return mapAndWrite(args[0], number(args[1]), value)
+	},
 	"lock": func(args []string) string {
 		return tryLock(args[0], number(args[1]), int64(number(args[2])), int64(number(args[3])))
 	},

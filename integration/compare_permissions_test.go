@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhoMayDoWhatIsAsOnTheBackingFileSystem(t *testing.T) {
-	compare(t, "permissions", root, plainUser, groupMember)
+	compareInMemory(t, "permissions", root, plainUser, groupMember)
 }
 
 // An owner is whose a file is that somebody tries to use.

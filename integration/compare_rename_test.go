@@ -9,7 +9,7 @@ import (
 )
 
 func TestRenamingIsAsOnTheBackingFileSystem(t *testing.T) {
-	compare(t, "rename", root, plainUser)
+	compareInMemory(t, "rename", root, plainUser)
 }
 
 // renameScenarios rename everything to everything, with every flag.

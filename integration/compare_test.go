@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/fs"
 )
@@ -37,6 +38,8 @@ var tables = map[string][]scenario{
 	"data":        dataScenarios,
 	"copy":        copyScenarios,
 	"locks":       lockScenarios,
+	"full":        fullScenarios,
+	"readonly":    readOnlyScenarios,
 	"listing":     listingScenarios,
 	"paths":       pathScenarios,
 	"rename":      renameScenarios,
@@ -64,6 +67,9 @@ var (
 	plainUser   = user{name: "a user", uid: nobody, gid: nobody}
 	groupMember = user{name: "a member of a second group", uid: member, gid: member, groups: []uint32{staff}}
 )
+
+// directory is where the user's scenarios are.
+func (u user) directory() string { return strconv.Itoa(int(u.uid)) }
 
 // patience is how long all scenarios of a table may take together.
 const patience = 60 * time.Second
@@ -99,39 +105,83 @@ func (s sides) mount(t *testing.T, options fs.Options) {
 	m.start(t, options)
 }
 
-// compare plays a table on both sides, once for each user.
+// compare plays a table on both sides, on the file system that temporary files
+// are on, once for each user.
 func compare(t *testing.T, table string, users ...user) {
 	t.Helper()
-	require.NotEmpty(t, tables[table])
 	s := newSides(t)
 	s.mount(t, fs.Options{})
-	for _, who := range users {
-		t.Run("as "+who.name, func(t *testing.T) { s.play(t, table, who) })
-	}
+	s.prepare(t, table, users...)
+	s.play(t, table, users...)
 }
 
-// play prepares and plays a table on both sides and compares what was seen.
-func (s sides) play(t *testing.T, table string, who user) {
+// compareInMemory is compare on tmpfs, for tables that make so many files that
+// it takes long elsewhere.
+func compareInMemory(t *testing.T, table string, users ...user) {
 	t.Helper()
-	where := strconv.Itoa(int(who.uid))
-	for _, side := range []string{s.plain, s.stored} {
-		prepare(t, filepath.Join(side, where), table, who)
-	}
-	s.replay(t, table, where, who)
+	s := newSides(t)
+	s.mountSmall(t, "size=64m,mode=755")
+	s.mount(t, fs.Options{})
+	s.prepare(t, table, users...)
+	s.play(t, table, users...)
 }
 
-// replay plays a table in two directories that are prepared.
-func (s sides) replay(t *testing.T, table, where string, who user) {
+// mountSmall makes each side a file system of its own, for the time of the test.
+func (s sides) mountSmall(t *testing.T, options string) {
+	t.Helper()
+	for _, dir := range []string{s.plain, s.stored} {
+		require.NoError(t, unix.Mount("none", dir, "tmpfs", 0, options))
+		t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
+	}
+}
+
+// prepare makes a directory for each user, and in it one for each scenario.
+func (s sides) prepare(t *testing.T, table string, users ...user) {
+	t.Helper()
+	require.NotEmpty(t, tables[table])
+	for _, who := range users {
+		for _, side := range []string{s.plain, s.stored} {
+			prepare(t, filepath.Join(side, who.directory()), table, who)
+		}
+	}
+}
+
+// prepare makes a directory for each scenario of a table, named by its index.
+func prepare(t *testing.T, dir, table string, who user) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	for i, sc := range tables[table] {
+		g := &given{t, filepath.Join(dir, strconv.Itoa(i)), who}
+		require.NoError(t, os.Mkdir(g.dir, 0o755))
+		require.NoError(t, os.Chown(g.dir, int(who.uid), int(who.gid)))
+		if sc.given != nil {
+			sc.given(g)
+		}
+	}
+}
+
+// play plays a table that was prepared, by all users at once, and compares what
+// each saw.
+func (s sides) play(t *testing.T, table string, users ...user) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	plain := startClient(ctx, t, filepath.Join(s.plain, where), table, who)
-	mounted := startClient(ctx, t, filepath.Join(s.mounted, where), table, who)
-	want, got := plain.finish(t), mounted.finish(t)
-	for _, sc := range tables[table] {
-		t.Run(sc.name, func(t *testing.T) {
-			require.NotEmpty(t, want[sc.name])
-			requireSameSight(t, want[sc.name], got[sc.name])
+	clients := map[string][2]*startedClient{}
+	for _, who := range users {
+		clients[who.name] = [2]*startedClient{
+			startClient(ctx, t, filepath.Join(s.plain, who.directory()), table, who),
+			startClient(ctx, t, filepath.Join(s.mounted, who.directory()), table, who),
+		}
+	}
+	for _, who := range users {
+		t.Run("as "+who.name, func(t *testing.T) {
+			want, got := clients[who.name][0].finish(t), clients[who.name][1].finish(t)
+			for _, sc := range tables[table] {
+				t.Run(sc.name, func(t *testing.T) {
+					require.NotEmpty(t, want[sc.name])
+					requireSameSight(t, want[sc.name], got[sc.name])
+				})
+			}
 		})
 	}
 }
@@ -153,18 +203,4 @@ func requireSameSight(t *testing.T, plain, mounted []string) {
 		}
 	}
 	require.FailNow(t, "the mount differs from the directory", "%s", differ.String())
-}
-
-// prepare makes a directory for each scenario of a table, named by its index.
-func prepare(t *testing.T, dir, table string, who user) {
-	t.Helper()
-	require.NoError(t, os.Mkdir(dir, 0o755))
-	for i, sc := range tables[table] {
-		g := &given{t, filepath.Join(dir, strconv.Itoa(i)), who}
-		require.NoError(t, os.Mkdir(g.dir, 0o755))
-		require.NoError(t, os.Chown(g.dir, int(who.uid), int(who.gid)))
-		if sc.given != nil {
-			sc.given(g)
-		}
-	}
 }

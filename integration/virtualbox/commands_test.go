@@ -71,22 +71,27 @@ func cloneInside(l *lab) {
 	run(l.t, "qemu-img", "compare", from, to)
 }
 
+// create makes a dynamic and a fixed image. VirtualBox allocates the latter with
+// fallocate, and writes the signature of both before their UUIDs.
 func create(l *lab) {
-	path := l.presented("create", "new.vdi")
-	out := l.vb.Manage("createmedium", "disk", "--filename", path, "--size", "16", "--format", "VDI")
-	told := strings.TrimSpace(out[strings.LastIndex(out, "UUID:")+len("UUID:"):])
-	require.Equal(l.t, told, l.requireStoredAsPresented("create", "new.vdi"))
+	for _, variant := range []string{"Standard", "Fixed"} {
+		name := variant + ".vdi"
+		path := l.presented("create", name)
+		out := l.vb.Manage("createmedium", "disk", "--filename", path, "--size", "4", "--format", "VDI", "--variant", variant)
+		told := strings.TrimSpace(out[strings.LastIndex(out, "UUID:")+len("UUID:"):])
+		require.Equal(l.t, told, l.requireStoredAsPresented("create", name))
 
-	vm := l.vb.NewMachine("create", vbox.SATA)
-	vm.Attach(path)
-	l.vb.StopServer()
-	l.mount.Remount(l.t)
-	require.Equal(l.t, told, l.requireStoredAsPresented("create", "new.vdi"))
-	require.Equal(l.t, "created", l.vb.HardDisks()[path].State)
+		// VirtualBox remembers only what is attached.
+		l.vb.NewMachine(variant, vbox.SATA).Attach(path)
+		l.vb.StopServer()
+		l.mount.Remount(l.t)
+		require.Equal(l.t, told, l.requireStoredAsPresented("create", name))
+		require.Equal(l.t, "created", l.vb.HardDisks()[path].State)
+	}
 }
 
-// format uses a bigger cluster count than the golden image has, so that the
-// content really changes.
+// format overwrites the golden image's FAT first, so that there is something to
+// format.
 func format(l *lab) {
 	path := l.presented("mediumio", disk)
 	run(l.t, "qemu-io", "-f", "vdi", "-c", "write -q -P 0xee 0 1M", path)

@@ -82,7 +82,7 @@ func (l *lab) step(t *testing.T, name string, f func(l *lab)) {
 	}
 }
 
-// stored returns the path of an image in the source, seen in that path's bytes.
+// stored returns the path of an image in the source.
 func (l *lab) stored(volume, image string) string { return filepath.Join(l.source, volume, image) }
 
 // presented returns the path of an image on the mount.

@@ -31,7 +31,7 @@ func (m machine) arguments() []string {
 		"-smp", strconv.Itoa(processors), "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-kernel", m.kernel, "-initrd", m.initramfs,
-		"-append", "console=ttyS0 quiet oops=panic panic=-1 mitigations=off",
+		"-append", "console=ttyS0 quiet oops=panic panic=-1 mitigations=off init_on_alloc=0",
 		"-serial", "file:" + escape(m.console),
 		"-device", "virtio-serial-pci",
 		// Not stdio, which closes the port when qemu's standard input is at its end.

@@ -50,9 +50,6 @@ func ForMachines() (Installation, error) {
 // Driverless says whether VMs have to run without VirtualBox's kernel module.
 func (i Installation) Driverless() bool { return i.root != "" }
 
-// String says where the installation is.
-func (i Installation) String() string { return filepath.Join("/", i.root, i.programs) }
-
 // command makes a command of one of VirtualBox's programs.
 func (i Installation) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(i.programs, program), args...)
