@@ -97,7 +97,7 @@ func (s *Source) Path() string { return s.path }
 // is the volume of the source's own files. A symbolic link is never a volume:
 // it could lead out of the source.
 func (s *Source) Volume(name string) (fs.Volume, bool) {
-	if name != "" && !isComponent(name) {
+	if name != "" && !isComponent(name) || isHidden(name) {
 		return fs.Volume{}, false
 	}
 	info, err := os.Lstat(filepath.Join(s.path, name))
@@ -168,7 +168,7 @@ func (s *Source) directories(entries []os.DirEntry) []fs.Volume {
 	volumes := make([]fs.Volume, 1, len(entries)+1)
 	volumes[0] = s.volume("")
 	for _, entry := range entries {
-		if entry.IsDir() {
+		if entry.IsDir() && !isHidden(entry.Name()) {
 			volumes = append(volumes, s.volume(entry.Name()))
 		}
 	}

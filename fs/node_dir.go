@@ -103,7 +103,9 @@ func (n *node) list() ([]fuse.DirEntry, error) {
 
 // listPlaces lists the volumes directly below the node, and what leads to some.
 func (n *node) listPlaces() []fuse.DirEntry {
-	n.mirror.refresh()
+	if n.isTop() || n.mirror.source.Leads(n.place) {
+		n.mirror.refresh()
+	}
 	entries := dots(n)
 	for _, name := range n.mirror.tree.names(n.place) {
 		place := join(n.place, name)

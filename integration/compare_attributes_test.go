@@ -37,35 +37,23 @@ var attributeScenarios = []scenario{
 			c.stat("link", "file")
 		}
 	}},
-	{name: "writing and truncating take setuid and setgid away", given: oneOfEach, when: func(c *client) {
-		c.file("other")
-		other := c.open("other", unix.O_RDONLY, 0)
-		for _, mode := range []uint32{0o6777, 0o2766, 0o4755} {
-			fd := c.open("file", unix.O_RDWR, 0)
-			for _, step := range []struct {
-				name string
-				do   func() error
-			}{
-				{"write", func() error { _, err := unix.Pwrite(fd, []byte("x"), 0); return err }},
-				{"write further on", func() error { _, err := unix.Pwrite(fd, []byte("x"), 5000); return err }},
-				{"write nothing", func() error { _, err := unix.Pwrite(fd, nil, 0); return err }},
-				{"truncate", func() error { return unix.Truncate("file", 10) }},
-				{"truncate what is open", func() error { return unix.Ftruncate(fd, 20) }},
-				{"open truncated", func() error { return tryOpen(unix.O_WRONLY | unix.O_TRUNC)("file") }},
-				{"allocate", func() error { return unix.Fallocate(fd, 0, 0, 100) }},
-				{"punch", func() error {
-					return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096)
-				}},
-				{"copy", func() error { _, err := unix.CopyFileRange(other, new(int64), fd, new(int64), 10, 0); return err }},
-				{"copy further on", func() error {
-					off := int64(8192)
-					_, err := unix.CopyFileRange(other, new(int64), fd, &off, 10, 0)
-					return err
-				}},
-			} {
-				c.did("chmod", unix.Chmod("file", mode))
-				c.did(step.name, step.do())
-				c.stat("file")
+	{name: "writing and truncating take setuid and setgid away", given: func(g *given) {
+		for _, mode := range setidModes {
+			for i := range writings {
+				g.mine(fmt.Sprintf("mine %#o %d", mode, i), mode)
+				g.file(fmt.Sprintf("other's %#o %d", mode, i), stranger, stranger, mode)
+			}
+		}
+	}, when: func(c *client) {
+		c.file("source")
+		source := c.open("source", unix.O_RDONLY, 0)
+		for _, whose := range []string{"mine", "other's"} {
+			for _, mode := range setidModes {
+				for i, w := range writings {
+					name := fmt.Sprintf("%s %#o %d", whose, mode, i)
+					c.did(w.name, w.do(name, source))
+					c.stat(name)
+				}
 			}
 		}
 	}},
@@ -122,6 +110,46 @@ var attributeScenarios = []scenario{
 			must(unix.Chdir(".."))
 		}
 	}},
+}
+
+var setidModes = []uint32{0o6777, 0o2766, 0o4766}
+
+// writings are all ways to change the data of a file.
+var writings = []struct {
+	name string
+	do   func(name string, source int) error
+}{
+	{"write", inFile(func(fd, _ int) error { _, err := unix.Pwrite(fd, []byte("x"), 0); return err })},
+	{"write further on", inFile(func(fd, _ int) error { _, err := unix.Pwrite(fd, []byte("x"), 5000); return err })},
+	{"write nothing", inFile(func(fd, _ int) error { _, err := unix.Pwrite(fd, nil, 0); return err })},
+	{"truncate", func(name string, _ int) error { return unix.Truncate(name, 10) }},
+	{"truncate what is open", inFile(func(fd, _ int) error { return unix.Ftruncate(fd, 20) })},
+	{"open truncated", func(name string, _ int) error { return tryOpen(unix.O_WRONLY | unix.O_TRUNC)(name) }},
+	{"allocate", inFile(func(fd, _ int) error { return unix.Fallocate(fd, 0, 0, 100) })},
+	{"punch", inFile(func(fd, _ int) error {
+		return unix.Fallocate(fd, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, 4096)
+	})},
+	{"copy", inFile(func(fd, source int) error {
+		_, err := unix.CopyFileRange(source, new(int64), fd, new(int64), 10, 0)
+		return err
+	})},
+	{"copy further on", inFile(func(fd, source int) error {
+		off := int64(8192)
+		_, err := unix.CopyFileRange(source, new(int64), fd, &off, 10, 0)
+		return err
+	})},
+}
+
+// inFile opens a file for writing for the time of a step.
+func inFile(step func(fd, source int) error) func(name string, source int) error {
+	return func(name string, source int) error {
+		fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return step(fd, source)
+	}
 }
 
 var setgidNames = []string{"of staff", "of a stranger", "without setgid", "sticky of root"}

@@ -30,12 +30,12 @@ const (
 func init() {
 	if name, ok := os.LookupEnv(helpVariable); ok {
 		fmt.Print(helpers[name](os.Args[1:]))
-		os.Exit(0) //nolint:forbidigo // this process is no test
+		os.Exit(0)
 	}
 	if table, ok := os.LookupEnv(tableVariable); ok {
 		debug.SetPanicOnFault(true) // a fault in a mapping is an outcome
 		playTable(tables[table], os.Args[1], os.Stdout)
-		os.Exit(0) //nolint:forbidigo // this process is no test
+		os.Exit(0)
 	}
 }
 
@@ -54,13 +54,19 @@ type startedClient struct {
 func startClient(ctx context.Context, t *testing.T, dir, table string, who user) *startedClient {
 	t.Helper()
 	s := &startedClient{cmd: exec.CommandContext(ctx, "/proc/self/exe", dir)}
-	// Signals of the Go runtime to itself would interrupt system calls.
-	s.cmd.Env = append(os.Environ(), tableVariable+"="+table, "GODEBUG=asyncpreemptoff=1")
+	s.cmd.Env = clientEnvironment(tableVariable + "=" + table)
 	s.cmd.Dir = "/"
 	s.cmd.Stdout, s.cmd.Stderr = &s.stdout, &s.stderr
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: who.groups}}
 	require.NoError(t, s.cmd.Start())
 	return s
+}
+
+// clientEnvironment is that of a process that is no test. Signals of the Go
+// runtime to itself would interrupt system calls; the race detector would wait
+// for a second at the end.
+func clientEnvironment(variable string) []string {
+	return append(os.Environ(), variable, "GODEBUG=asyncpreemptoff=1", "GORACE=atexit_sleep_ms=0")
 }
 
 // finish returns what the client saw, by scenario.

@@ -33,7 +33,7 @@ var helpers = map[string]func(args []string) string{
 // help starts a process that helps this one.
 func help(helper string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), helpVariable+"="+helper)
+	cmd.Env = clientEnvironment(helpVariable + "=" + helper)
 	return cmd
 }
 
@@ -71,10 +71,11 @@ func appendTogether(name string) string {
 func writeWhileRunning(program string) string {
 	cmd := exec.Command(program, "60")
 	must(cmd.Start())
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
 	_, err := unix.Open(program, unix.O_WRONLY, 0)
-	return outcome(err) + " " + outcome(unix.Truncate(program, 0))
+	seen := outcome(err) + " " + outcome(unix.Truncate(program, 0))
+	must(cmd.Process.Kill())
+	_ = cmd.Wait() // it was killed
+	return seen
 }
 
 func readAll(name string) string {

@@ -9,7 +9,7 @@ import (
 )
 
 func TestEveryCallAnswersEveryPathAsOnTheBackingFileSystem(t *testing.T) {
-	compareInMemory(t, "paths", root, plainUser)
+	compareInMemory(t, "paths", root)
 }
 
 // pathScenarios try every call on one path each: the rows and columns of the

@@ -75,11 +75,11 @@ func listArguments(more ...string) []string {
 // onlyMissing says whether a run failed for no other reason than that some of
 // these datasets do not exist.
 func onlyMissing(failure *Error, names []string) bool {
-	if failure.Kind != ErrNotExist {
+	if !errors.Is(failure, ErrNotExist) {
 		return false
 	}
 	for line := range strings.SplitSeq(failure.Stderr, "\n") {
-		if classify(line, names...) != ErrNotExist {
+		if !errors.Is(classify(line, names...), ErrNotExist) {
 			return false
 		}
 	}

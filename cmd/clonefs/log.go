@@ -44,7 +44,7 @@ func (f *logFormat) Type() string { return "text|json" }
 
 func (c *logConfig) addFlags(flags *pflag.FlagSet) {
 	c.format = textFormat
-	flags.TextVar(&c.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug, info, warn, or error; debug logs every request")
+	flags.TextVar(&c.level, "log-level", slog.LevelInfo, "least `level` that is logged: debug (every request), info, warn, error")
 	flags.Var(&c.format, "log-format", "how the log is written")
 	flags.StringVar(&c.file, "log-file", "", "append the log to this `file`")
 }

@@ -31,13 +31,17 @@ same for as long as the volume lives. The stored images are not changed.
 The command returns when the mount answers; a daemon serves it in the
 background. SIGINT or SIGTERM end it. While a file is in use it stays and logs
 who uses it; a second signal takes the mount out of sight and ends the daemon
-when the last file is closed.
+when the last file is closed. The log of the daemon is --log-file, or else
+/var/log/clonefs.log for root and clonefs/clonefs.log in $XDG_STATE_HOME
+(~/.local/state) for others.
 
 Options after -o are the long flags, as mount(8) and fstab(5) write them:
 allow_other, ro, guest_serial=unique, log_file=/var/log/vm.log. Device files and
 setuid bits on the mount never have an effect. A line in /etc/fstab:
 
   zfs:tank/ci  /mnt/vm  fuse.clonefs  allow_other,_netdev,nofail  0  0
+
+Called by mount(8), as here, the exit status is one of mount(8)'s.
 `
 
 const mountExamples = `  clonefs mount tank/ci /mnt/vm

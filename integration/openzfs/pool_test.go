@@ -35,8 +35,15 @@ func newPool(t *testing.T) *pool {
 	require.NoError(t, os.WriteFile(p.file, nil, 0o600))
 	require.NoError(t, os.Truncate(p.file, poolSize))
 	p.run("zpool", "create", "-o", "cachefile=none", "-O", "mountpoint="+p.dir, "-O", "compression=lz4", p.name, p.file)
-	t.Cleanup(func() { p.run("zpool", "destroy", "-f", p.name) })
+	t.Cleanup(p.destroy)
 	return p
+}
+
+// destroy destroys the pool, if a failed test has not left it exported.
+func (p *pool) destroy() {
+	if exec.Command("zpool", "list", p.name).Run() == nil {
+		p.run("zpool", "destroy", "-f", p.name)
+	}
 }
 
 // run runs a program, which must succeed, and returns its output.

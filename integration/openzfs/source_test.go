@@ -89,7 +89,7 @@ func TestTheSourceFollowsWhatHappensToDatasets(t *testing.T) {
 	})
 	t.Run("a recreated clone has another identity", func(t *testing.T) {
 		p.clone("golden@v1", "ci/again")
-		for range 5 {
+		for range 3 {
 			before := s.identity("again")
 			p.zfs("destroy", p.dataset("ci/again"))
 			p.clone("golden@v1", "ci/again")
@@ -144,11 +144,9 @@ func TestTheSourceFollowsWhatHappensToDatasets(t *testing.T) {
 		requireVolume(t, s, p, "ci", "under")
 	})
 	t.Run("the source keeps nothing busy", func(t *testing.T) {
-		for _, name := range names {
+		for _, name := range []string{"job 2", " ", ".zfs"} {
 			p.zfs("unmount", p.dataset("ci/"+name))
 			p.zfs("mount", p.dataset("ci/"+name))
-		}
-		for _, name := range names {
 			requireVolume(t, s, p, "ci", name)
 		}
 	})

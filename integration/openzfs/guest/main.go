@@ -2,14 +2,17 @@ package guest
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -90,7 +93,7 @@ func hasZFS() bool {
 // skip says why no test was run.
 func skip(reason string) (status int, err error) {
 	if os.Getenv("CI") == "true" {
-		return 0, fmt.Errorf("%s", reason)
+		return 0, errors.New(reason)
 	}
 	fmt.Println("skipped:", reason)
 	return 0, nil
@@ -128,7 +131,9 @@ func relay(bin string, tests Tests) (int, error) {
 		opts.Files = append(opts.Files, File{From: "testdata", To: path.Join(home, "testdata")})
 	}
 	opts.Output = os.Stdout
-	ctx, cancel := limited(bootTime)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := limited(ctx, bootTime)
 	defer cancel()
 	return Run(ctx, opts)
 }
@@ -136,12 +141,12 @@ func relay(bin string, tests Tests) (int, error) {
 // limited is a context that ends some time after the tests must have: go test's
 // -timeout is obeyed by the test binary in the guest, which says which test it
 // was.
-func limited(after time.Duration) (context.Context, context.CancelFunc) {
+func limited(ctx context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	timeout, ok := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration)
 	if !ok || timeout == 0 {
-		return context.WithCancel(context.Background())
+		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(context.Background(), timeout+after)
+	return context.WithTimeout(ctx, timeout+after)
 }
 
 // guestArguments are a test binary's arguments without those that name files of
