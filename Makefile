@@ -14,7 +14,7 @@ GOTEST = scripts/gotest.sh
 # the race detector is built with. What the tests of VirtualBox and OpenZFS need,
 # their own scripts install.
 UNIT_NEEDS  = qemu-utils
-MOUNT_NEEDS = fuse3 procps
+MOUNT_NEEDS = fuse3 procps btrfs-progs xfsprogs e2fsprogs
 RACE_NEEDS  = gcc libc6-dev
 
 .DEFAULT_GOAL := help

@@ -2,10 +2,14 @@
 // directly in one directory is a volume, and that directory's own files belong
 // to a volume too.
 //
-// It is for clones that are made without ZFS (cp --reflink, Btrfs subvolumes)
+// It is for clones that are made without ZFS (reflinks, Btrfs subvolumes)
 // and for trying clonefs out. A volume's identity is its name, so a directory
 // that is renamed is another volume, and one that is recreated under the same
 // name is the same volume again.
+//
+// It also makes such clones, with reflinks, and destroys and renames volumes.
+// Directories whose names begin with ".clonefs-" are clones that are not complete
+// yet or volumes that are being deleted, and never volumes.
 //
 // The package keeps no descriptor on any volume: what mounts or removes the
 // directories is never told that they are busy.

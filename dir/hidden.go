@@ -104,7 +104,7 @@ func openLocked(top *os.File, name string) (*os.File, error) {
 	}
 	if err := lock(dir, unix.LOCK_EX); errors.Is(err, syscall.EBUSY) {
 		closeQuietly(dir)
-		return nil, err
+		return nil, fmt.Errorf("a clone of it is being made, or it is being destroyed: %w", err)
 	}
 	if !isAt(dir, top, name) {
 		unlock(dir)

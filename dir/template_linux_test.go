@@ -30,15 +30,15 @@ func makeTemplate(t testing.TB) string {
 	for _, directory := range []string{"", "directory", "directory/empty", "read-only"} {
 		mkdir(t, top, directory)
 	}
-	disk := make([]byte, 3<<20)
+	disk := make([]byte, 768<<10)
 	_, err := rand.Read(disk)
 	require.NoError(t, err)
-	clear(disk[1<<20 : 2<<20])
+	clear(disk[256<<10 : 512<<10])
 	for _, name := range []string{"disk.vdi", "directory/file", "read-only/file"} {
 		require.NoError(t, os.WriteFile(path(name), disk, 0o640))
 	}
 	require.NoError(t, os.WriteFile(path("empty"), nil, 0o400))
-	writeSparse(t, path("sparse"), 8<<20)
+	writeSparse(t, path("sparse"), 2<<20)
 	require.NoError(t, os.Symlink("/nowhere/at all", path("link")))
 	require.NoError(t, os.Link(path("disk.vdi"), path("directory/second name")))
 	require.NoError(t, syscall.Mkfifo(path("directory/fifo"), 0o600))

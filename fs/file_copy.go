@@ -28,7 +28,7 @@ func (n *node) CopyFileRange(ctx context.Context, fhIn gofuse.FileHandle, offIn 
 	if !okIn || !okOut {
 		return 0, syscall.EBADF
 	}
-	if err := out.dropPrivileges(ctx.(*fuse.Context)); err != nil {
+	if err := out.dropPrivileges(&ctx.(*fuse.Context).Caller); err != nil {
 		return 0, out.errno("copy_file_range", err)
 	}
 	// The answer has 32 bits for the number of bytes copied.

@@ -28,9 +28,9 @@ var _ = (gofuse.FileAllocater)((*file)(nil))
 // modes that move data, which the kernel does not pass on to FUSE anyway, are
 // refused: what a client would see of the header after them is nobody's wish.
 func (f *file) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
-	err := f.dropPrivileges(ctx.(*fuse.Context))
+	err := f.dropPrivileges(&ctx.(*fuse.Context).Caller)
 	if err == nil {
-		err = f.allocate(int64(off), int64(size), mode)
+		err = roomy(f.node.mirror, func() error { return f.allocate(int64(off), int64(size), mode) })
 	}
 	return f.errno("fallocate", err)
 }

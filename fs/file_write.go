@@ -22,7 +22,7 @@ func (f *file) Write(ctx context.Context, data []byte, off int64) (uint32, sysca
 
 // Writev writes what the client wrote; a request may come in several buffers.
 func (f *file) Writev(_ context.Context, data [][]byte, off int64) (uint32, syscall.Errno) {
-	n, err := f.writeAt(data, off)
+	n, err := roomy2(f.node.mirror, func() (int, error) { return f.writeAt(data, off) })
 	return uint32(n), f.errno("write", err)
 }
 
@@ -43,7 +43,7 @@ func (f *file) writeAt(data [][]byte, off int64) (int, error) {
 func (f *file) writeHeader(data [][]byte, off int64) (int, error) {
 	f.header.mu.Lock()
 	defer f.header.mu.Unlock()
-	stored, presented, err := f.header.loadPresented(f.fd, f.vol.mask)
+	stored, presented, err := f.header.loadQuietly(f.fd, f.vol.mask)
 	if err != nil {
 		return 0, err
 	}

@@ -75,6 +75,16 @@ func (h *header) load(fd int) ([]byte, error) {
 	return stored[:n], nil
 }
 
+// loadQuietly is loadPresented for the daemon's own purposes: a client that
+// only writes has not accessed the file, in the sense of its access time.
+func (h *header) loadQuietly(fd int, mask vdi.Mask) (stored, presented []byte, err error) {
+	err = withoutAccess(fd, func() error {
+		stored, presented, err = h.loadPresented(fd, mask)
+		return err
+	})
+	return stored, presented, err
+}
+
 // loadPresented is load and what a client sees of it.
 func (h *header) loadPresented(fd int, mask vdi.Mask) (stored, presented []byte, err error) {
 	stored, err = h.load(fd)
@@ -87,25 +97,22 @@ func (h *header) loadPresented(fd int, mask vdi.Mask) (stored, presented []byte,
 }
 
 // change runs an operation on the backing file that goes round writeHeader, and
-// then stores the header that expect makes of what a client saw before: of the
-// presented bytes, at most vdi.HeaderSize, in a slice that expect may change.
-// Where the operation fails nothing else is done.
-func (h *header) change(fd int, mask vdi.Mask, operation func() error, expect func([]byte) []byte) error {
+// then corrects the stored header. Effect does to the first bytes of a file, at
+// most vdi.HeaderSize, what the operation does; it may change the slice that it
+// is given. Where the operation fails nothing else is done.
+func (h *header) change(fd int, mask vdi.Mask, operation func() error, effect func([]byte) []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, want, err := h.loadPresented(fd, mask)
+	stored, want, err := h.loadQuietly(fd, mask)
 	if err != nil {
 		return err
 	}
 	if err := operation(); err != nil {
 		return err
 	}
-	want = expect(want)
+	stored, want = effect(stored), effect(want)
+	h.whole.Store(len(stored) == vdi.HeaderSize)
 	mask.Present(want)
-	stored, err := h.load(fd)
-	if err != nil {
-		return err
-	}
 	from, to := span(stored, want)
 	_, err = pwritevFull(fd, [][]byte{want[from:to]}, int64(from))
 	return err

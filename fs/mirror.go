@@ -25,6 +25,7 @@ type mirror struct {
 	tree    *tree
 	headers headers
 	root    *node
+	orphans orphans
 	since   time.Time
 }
 
@@ -35,6 +36,7 @@ func newMirror(source Source, options Options) *mirror {
 		log:     options.Logger,
 		tree:    newTree(options.GuestSerial),
 		headers: headers{byFile: map[fileKey]*header{}},
+		orphans: orphans{nodes: map[*node]bool{}},
 		since:   time.Now(),
 	}
 	if m.log == nil {

@@ -47,7 +47,9 @@ type Options struct {
 type Server struct {
 	server     *fuse.Server
 	mountpoint string
+	mirror     *mirror
 	stop       context.CancelFunc
+	watched    chan struct{} // closed when the source is not watched any more
 }
 
 // Mount mounts the source's volumes at mountpoint and serves them until the
@@ -68,8 +70,12 @@ func Mount(mountpoint string, source Source, options Options) (*Server, error) {
 		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	go m.watch(ctx)
-	return &Server{server, mountpoint, stop}, nil
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		m.watch(ctx)
+	}()
+	return &Server{server, mountpoint, m, stop, watched}, nil
 }
 
 func (m *mirror) fuseOptions() *gofuse.Options {
@@ -107,7 +113,7 @@ func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 		MaxBackground:     128,
 		EnableAcl:         true,
 		// Asynchronous direct I/O is how VirtualBox reads and writes a disk.
-		ExtraCapabilities: fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK | handlesPrivileges,
+		ExtraCapabilities: fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | handlesPrivileges,
 		// With passthrough the kernel would serve the stored header.
 		DisabledCapabilities: fuse.CAP_PASSTHROUGH,
 		Logger:               logger,
@@ -124,8 +130,11 @@ func (s *Server) Unmount() error {
 	return nil
 }
 
-// Wait returns when the file system has been unmounted, by whomever.
+// Wait returns when the file system has been unmounted, by whomever, and nothing
+// of the source is in use any more.
 func (s *Server) Wait() {
 	s.server.Wait()
 	s.stop()
+	<-s.watched
+	s.mirror.orphans.discard()
 }

@@ -72,7 +72,7 @@ func (n *node) setattr(f *file, in *fuse.SetAttrIn) error {
 }
 
 // apply changes owner, mode and times, in this order: chown(2) takes setuid and
-// setgid bits away, and both change ctime only.
+// setgid bits away.
 func apply(fd int, in *fuse.SetAttrIn) error {
 	if in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID) != 0 {
 		if err := chownInode(fd, idOrKeep(in.GetUID()), idOrKeep(in.GetGID())); err != nil {
@@ -85,25 +85,33 @@ func apply(fd int, in *fuse.SetAttrIn) error {
 	if in.Valid&(fuse.FATTR_ATIME|fuse.FATTR_MTIME) != 0 {
 		return setTimes(fd, timespecs(in))
 	}
+	if in.Valid&^(fuse.FATTR_FH|fuse.FATTR_LOCKOWNER) == 0 {
+		return applyNothing(fd, &in.Caller)
+	}
 	return nil
 }
 
 // applyMode sets the mode, or takes setuid and setgid off it because an
 // unprivileged client truncated the file.
 func applyMode(fd int, in *fuse.SetAttrIn) error {
-	mode, ok := in.GetMode()
-	if !ok && in.Valid&fuse.FATTR_KILL_SUIDGID != 0 {
-		s, err := statAt(fd, "")
-		if err != nil {
-			return err
-		}
-		mode = withoutPrivileges(s.attr.Mode)
-		ok = mode != s.attr.Mode
+	if mode, ok := in.GetMode(); ok {
+		return chmodInode(fd, mode&0o7777)
 	}
-	if !ok {
-		return nil
+	if in.Valid&fuse.FATTR_SIZE != 0 && in.Valid&fuse.FATTR_KILL_SUIDGID != 0 {
+		return dropPrivileges(fd, &in.Caller)
 	}
-	return chmodInode(fd, mode&0o7777)
+	return nil
+}
+
+// applyNothing does what chown(2) with -1 for both does: setuid and setgid go,
+// which only root and the owner may see to. For others it is nothing, and not
+// EPERM as elsewhere: the kernel sends the same request before their writes.
+func applyNothing(fd int, caller *fuse.Caller) error {
+	s, err := statAt(fd, "")
+	if err != nil || caller.Uid != 0 && caller.Uid != s.attr.Uid {
+		return err
+	}
+	return chownInode(fd, -1, -1)
 }
 
 // idOrKeep is the id, or the -1 that chown(2) takes for no change.

@@ -24,7 +24,7 @@ func (n *node) changeDir(use func(vol *volume, dir int) error) error {
 func (n *node) make(ctx context.Context, operation, name string, out *fuse.EntryOut, unlink int, call func(dir int) error) (*gofuse.Inode, syscall.Errno) {
 	var child *gofuse.Inode
 	err := n.changeDir(func(vol *volume, dir int) (err error) {
-		if err := retry(func() error { return call(dir) }); err != nil {
+		if err := roomy(n.mirror, func() error { return call(dir) }); err != nil {
 			return err
 		}
 		if err := n.ownNew(ctx, dir, name); err != nil {

@@ -81,7 +81,7 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 }
 
 func (n *node) create(ctx context.Context, vol *volume, dir int, name string, flags int, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, *file, error) {
-	fd, err := createExclusive(dir, name, flags, mode)
+	fd, err := roomy2(n.mirror, func() (int, error) { return createExclusive(dir, name, flags, mode) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,9 +102,7 @@ func (n *node) create(ctx context.Context, vol *volume, dir int, name string, fl
 // If somebody made it behind the mount since, ESTALE makes the kernel look once
 // more, unless the client wants to know.
 func createExclusive(dir int, name string, flags int, mode uint32) (int, error) {
-	fd, err := retry2(func() (int, error) {
-		return unix.Openat(dir, name, backingFlags(flags)|unix.O_CREAT|unix.O_EXCL, masked(dir, mode)&0o7777)
-	})
+	fd, err := unix.Openat(dir, name, backingFlags(flags)|unix.O_CREAT|unix.O_EXCL, masked(dir, mode)&0o7777)
 	if err == unix.EEXIST && flags&unix.O_EXCL == 0 {
 		err = unix.ESTALE
 	}

@@ -2,8 +2,11 @@ package fs
 
 import (
 	"context"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
+	"sync"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -17,14 +20,15 @@ import (
 // forgets the inode when its last user lets go, so the descriptor keeps the
 // volume busy for as long as the client itself does, and no longer.
 
-// A victim is a node that is about to lose its last name.
+// A victim is a node that is about to lose a name.
 type victim struct {
 	node *node
+	dir  *node
+	name string
 	file *os.File
 }
 
-// victim pins what name is in the directory, if the kernel knows it and if this
-// is its last name.
+// victim pins what name is in the directory, if the kernel knows it.
 func (n *node) victim(dir int, name string) *victim {
 	inode := n.GetChild(name)
 	if inode == nil {
@@ -34,23 +38,70 @@ func (n *node) victim(dir int, name string) *victim {
 	if err != nil {
 		return nil
 	}
-	v := &victim{inode.Operations().(*node), os.NewFile(uintptr(fd), name)}
+	v := &victim{inode.Operations().(*node), n, name, os.NewFile(uintptr(fd), name)}
 	s, err := statAt(fd, "")
-	if err != nil || !v.node.is(s.id) || s.attr.Nlink > 1 && !s.isDir() {
+	if err != nil || !v.node.is(s.id) {
 		discard(v.file)
 		return nil
 	}
 	return v
 }
 
-// settle makes the victim an orphan if its name was removed.
+// settle makes the victim an orphan if its name was removed and go-fuse knows
+// no other that leads to it.
 func (v *victim) settle(removal error) {
-	switch {
-	case v == nil:
-	case removal != nil:
-		discard(v.file)
-	default:
-		v.node.orphan.Store(v.file)
+	if v == nil {
+		return
+	}
+	if removal == nil {
+		v.dir.RmChild(v.name)
+		if _, parent := v.node.Parent(); parent == nil {
+			v.node.orphaned(v.file)
+			return
+		}
+	}
+	discard(v.file)
+}
+
+// orphaned gives the node a descriptor in place of a path.
+func (n *node) orphaned(f *os.File) {
+	n.orphan.Store(f)
+	n.mirror.orphans.add(n)
+}
+
+// orphans are the removed files that somebody still uses, or that the kernel
+// has not yet told us it forgot.
+type orphans struct {
+	mu    sync.Mutex
+	nodes map[*node]bool
+}
+
+func (o *orphans) add(n *node) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.nodes[n] = true
+}
+
+func (o *orphans) remove(n *node) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.nodes, n)
+}
+
+func (o *orphans) any() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.nodes) > 0
+}
+
+// discard closes what is left when the mount has ended: the kernel does not say
+// then what it forgets.
+func (o *orphans) discard() {
+	o.mu.Lock()
+	left := slices.Collect(maps.Keys(o.nodes))
+	o.mu.Unlock()
+	for _, n := range left {
+		n.named()
 	}
 }
 
@@ -72,6 +123,7 @@ func (n *node) OnForget() { n.named() }
 func (n *node) named() {
 	if f := n.orphan.Swap(nil); f != nil {
 		discard(f)
+		n.mirror.orphans.remove(n)
 	}
 }
 
@@ -98,7 +150,7 @@ func (n *node) makeNameless(ctx context.Context, vol *volume, dir, flags int, mo
 	if nameless == 0 {
 		return nil, nil, syscall.EOPNOTSUPP
 	}
-	fd, err := retry2(func() (int, error) {
+	fd, err := roomy2(n.mirror, func() (int, error) {
 		return unix.Openat(dir, ".", backingFlags(flags)|flags&unix.O_EXCL|nameless, masked(dir, mode)&0o7777)
 	})
 	if err != nil {
@@ -132,6 +184,6 @@ func (n *node) nameless(ctx context.Context, vol *volume, dir, fd int) (*node, e
 		return nil, err
 	}
 	made := &node{mirror: n.mirror, vol: vol, id: s.id}
-	made.orphan.Store(os.NewFile(uintptr(pinned), "nameless"))
+	made.orphaned(os.NewFile(uintptr(pinned), "nameless"))
 	return made, nil
 }

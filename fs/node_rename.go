@@ -53,7 +53,7 @@ func (n *node) Rename(ctx context.Context, name string, newParent gofuse.InodeEm
 	return n.mirror.errno("rename "+name+" to "+newName, n, rename(ctx, name, to, newName, flags))
 }
 
-func (n *node) rename(_ context.Context, name string, to *node, newName string, flags uint32) error {
+func (n *node) rename(ctx context.Context, name string, to *node, newName string, flags uint32) error {
 	if n.isVolume(name) || to.isVolume(newName) {
 		return errVolume
 	}
@@ -68,6 +68,9 @@ func (n *node) rename(_ context.Context, name string, to *node, newName string, 
 			}
 			err := retry(func() error { return renameAt(oldDir, name, newDir, newName, flags) })
 			victim.settle(err)
+			if err == nil && flags&renameWhiteout != 0 {
+				err = n.ownNew(ctx, oldDir, name)
+			}
 			return err
 		})
 	})

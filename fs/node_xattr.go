@@ -1,10 +1,12 @@
 package fs
 
 import (
+	"bytes"
 	"context"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
 var (
@@ -21,8 +23,35 @@ func (n *node) Getxattr(_ context.Context, name string, dest []byte) (uint32, sy
 }
 
 // Listxattr reads the names of all extended attributes, each with a zero byte.
-func (n *node) Listxattr(_ context.Context, dest []byte) (uint32, syscall.Errno) {
-	return n.xattr("listxattr", nil, func(fd int) (int, error) { return listxattr(fd, dest) })
+// Those of trusted processes are for root only, as most file systems have it.
+func (n *node) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
+	return n.xattr("listxattr", nil, func(fd int) (int, error) {
+		if caller, ok := fuse.FromContext(ctx); ok && caller.Uid != 0 {
+			return listUntrusted(fd, dest)
+		}
+		return listxattr(fd, dest)
+	})
+}
+
+// listUntrusted lists extended attributes without those of trusted processes.
+func listUntrusted(fd int, dest []byte) (int, error) {
+	const limit = 64 << 10 // XATTR_LIST_MAX of linux/limits.h
+	all := make([]byte, limit)
+	size, err := listxattr(fd, all)
+	if err != nil {
+		return 0, err
+	}
+	var names []byte
+	for name := range bytes.SplitAfterSeq(all[:size], []byte{0}) {
+		if !bytes.HasPrefix(name, []byte("trusted.")) {
+			names = append(names, name...)
+		}
+	}
+	if len(dest) > 0 && len(names) > len(dest) {
+		return 0, syscall.ERANGE
+	}
+	copy(dest, names)
+	return len(names), nil
 }
 
 // xattr reads something of a node's extended attributes; a node without a

@@ -23,6 +23,7 @@ const (
 	errNoXattr = unix.ENOATTR // what a missing extended attribute is
 
 	renameExchange = 2
+	renameWhiteout = 4
 
 	utimeNow  = -1 // UTIME_NOW and UTIME_OMIT of sys/stat.h
 	utimeOmit = -2
@@ -57,6 +58,9 @@ func statAt(fd int, name string) (status, error) {
 		},
 	}, nil
 }
+
+// withoutAccess runs read; there is no O_NOATIME.
+func withoutAccess(_ int, read func() error) error { return read() }
 
 // reopen opens the inode of an O_PATH descriptor anew; openat(2) does that for
 // an empty path.

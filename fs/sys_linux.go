@@ -19,12 +19,13 @@ const (
 	nameless      = unix.O_TMPFILE
 
 	// handlesPrivileges: the daemon, not the kernel, takes setuid and setgid
-	// off a file that an unprivileged client changes; see raw.Writev.
+	// off a file that an unprivileged client changes; see privileges.go.
 	handlesPrivileges = fuse.CAP_HANDLE_KILLPRIV_V2
 
 	errNoXattr = unix.ENODATA // what a missing extended attribute is
 
 	renameExchange = unix.RENAME_EXCHANGE
+	renameWhiteout = unix.RENAME_WHITEOUT
 
 	utimeNow  = unix.UTIME_NOW
 	utimeOmit = unix.UTIME_OMIT
@@ -106,6 +107,25 @@ func statAt(fd int, name string) (status, error) {
 // inodePath is a path that leads to the very inode of a descriptor, also of one
 // that only names it (O_PATH), for the system calls that want a path.
 func inodePath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// withoutAccess runs read, which reads from fd, and leaves the file's access
+// time alone if the daemon may (O_NOATIME is for the owner and root). Reads of
+// clients that happen to run beside it may go uncounted; the header's lock
+// keeps others that come here out.
+func withoutAccess(fd int, read func() error) error {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_NOATIME != 0 {
+		return read()
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags|unix.O_NOATIME); err != nil {
+		return read()
+	}
+	err = read()
+	if _, back := unix.FcntlInt(uintptr(fd), unix.F_SETFL, flags); err == nil {
+		err = back
+	}
+	return err
+}
 
 // reopen opens the inode of an O_PATH descriptor anew.
 func reopen(fd, flags int) (int, error) {

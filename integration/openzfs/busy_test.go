@@ -1,0 +1,76 @@
+package openzfs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAMountKeepsNoDatasetBusy(t *testing.T) {
+	c := newClones(t)
+	c.job("job-1")
+	c.zfs("snapshot", c.dataset("ci/job-1@now"))
+	c.requireOwn("job-1")
+	require.NoError(t, os.WriteFile(filepath.Join(c.at, "job-1", "new"), []byte("new"), 0o644))
+	c.list("job-1")
+
+	c.zfs("unmount", c.dataset("ci/job-1"))
+	c.zfs("mount", c.dataset("ci/job-1"))
+	c.requireOwn("job-1")
+	c.zfs("rollback", c.dataset("ci/job-1@now"))
+	c.requireOwn("job-1")
+	c.requireGone("job-1/new")
+	c.zfs("rename", c.dataset("ci/job-1"), c.dataset("ci/job-2"))
+	c.requireOwn("job-2")
+	c.zfs("destroy", "-r", c.dataset("ci/job-2"))
+	c.requireGone("job-2")
+	c.job("job-3")
+	c.requireOwn("job-3")
+	c.run("zpool", "export", c.name)
+	c.requireGone("job-3")
+}
+
+func TestAnOpenFileKeepsItsDatasetBusyUntilItIsClosed(t *testing.T) {
+	c := newClones(t)
+	c.job("job-1")
+	file, err := os.Open(c.disk("job-1"))
+	require.NoError(t, err)
+	out, err := exec.Command("zfs", "destroy", c.dataset("ci/job-1")).CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "busy")
+	require.NoError(t, file.Close())
+	c.eventuallyZFS("destroy", c.dataset("ci/job-1"))
+	c.requireGone("job-1")
+}
+
+func TestAWorkingDirectoryOnTheMountKeepsNoDatasetBusy(t *testing.T) {
+	c := newClones(t)
+	c.job("job-1")
+	t.Chdir(filepath.Join(c.at, "job-1"))
+	c.zfs("destroy", c.dataset("ci/job-1"))
+	_, err := os.ReadFile("disk.vdi")
+	require.Error(t, err)
+	t.Chdir("/")
+}
+
+func TestARecreatedCloneShowsNothingOfTheOneBefore(t *testing.T) {
+	c := newClones(t)
+	c.job("job-1")
+	c.requireOwn("job-1")
+	t.Chdir(filepath.Join(c.at, "job-1"))
+	for range 3 {
+		before := c.uuid(c.disk("job-1"))
+		require.NoError(t, os.WriteFile(c.disk("job-1"), []byte("what was written here goes with the clone"), 0o644))
+		c.eventuallyZFS("destroy", c.dataset("ci/job-1"))
+		c.job("job-1")
+		c.requireOwn("job-1")
+		require.NotEqual(t, before, c.uuid(c.disk("job-1")))
+		if image, err := os.ReadFile("disk.vdi"); err == nil {
+			require.Equal(t, c.uuid(c.disk("job-1")), [16]byte(image[uuidOffset:]), "from the directory that was there before")
+		}
+	}
+	t.Chdir("/")
+}

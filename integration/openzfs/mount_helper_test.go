@@ -1,0 +1,164 @@
+package openzfs
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// storedUUID is the golden image's, as it is stored.
+var storedUUID = [16]byte{0x9b, 0x16, 0x79, 0x90, 0xa4, 0xd4, 0xe5, 0x41, 0xbb, 0x50, 0xfe, 0x54, 0x8c, 0x9e, 0x7c, 0xb0}
+
+// A VDI of version 1.1 has its UUID here.
+const uuidOffset = 392
+
+// imageSize is that of the golden image, in bytes.
+const imageSize = 64 << 10
+
+// goldenImage is as much of a VDI as is needed for its being one.
+func goldenImage() []byte {
+	image := bytes.Repeat([]byte("golden  "), imageSize/8)
+	clear(image[:512])
+	copy(image, "<<< Oracle VM VirtualBox Disk Image >>>\n")
+	binary.LittleEndian.PutUint32(image[64:], 0xbeda107f) // signature
+	binary.LittleEndian.PutUint32(image[68:], 0x00010001) // version
+	binary.LittleEndian.PutUint32(image[72:], 400)        // the header's size
+	copy(image[uuidOffset:], storedUUID[:])
+	return image
+}
+
+// presentedUUID is what a volume of this identity presents, by the definition and
+// not by our own code.
+func presentedUUID(identity string) [16]byte {
+	free := [16]byte{4: 0xff, 5: 0xff, 6: 0xff, 7: 0x0f, 8: 0x3f, 9: 0xff, 10: 0xff, 11: 0xff}
+	sum := sha256.Sum256([]byte("clonefs/1\x00" + identity))
+	uuid := storedUUID
+	for i := range uuid {
+		uuid[i] ^= sum[i] & free[i]
+	}
+	return uuid
+}
+
+// clones are a golden image, clones of it, and a mount that presents them. The
+// golden image is in the dataset golden, the clones are below ci.
+type clones struct {
+	*pool
+	at  string // the mount point
+	log string // the daemon's
+}
+
+const snapshot = "golden@v1"
+
+// newClones mounts a pool's clones, of which there is none yet, until the test
+// ends.
+func newClones(t *testing.T, flags ...string) *clones {
+	t.Helper()
+	p := newPool(t)
+	p.zfs("create", p.dataset("ci"))
+	p.zfs("create", p.dataset("golden"))
+	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "golden", "disk.vdi"), goldenImage(), 0o644))
+	p.zfs("snapshot", p.dataset(snapshot))
+	c := &clones{pool: p, at: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
+	c.mount(flags...)
+	t.Cleanup(c.unmountAtEnd)
+	return c
+}
+
+// mount mounts the clones.
+func (c *clones) mount(flags ...string) {
+	c.t.Helper()
+	args := append([]string{"mount", "--log-file=" + c.log}, flags...)
+	c.run("clonefs", append(args, "zfs:"+c.dataset("ci"), c.at)...)
+}
+
+// unmountAtEnd unmounts, and shows the daemon's log where the test failed.
+func (c *clones) unmountAtEnd() {
+	out, err := exec.Command("clonefs", "unmount", c.at).CombinedOutput()
+	if log, _ := os.ReadFile(c.log); c.t.Failed() {
+		c.t.Logf("the daemon's log:\n%s", log)
+	}
+	require.NoError(c.t, err, "%s", out)
+}
+
+// job makes a clone.
+func (c *clones) job(name string, options ...string) {
+	c.t.Helper()
+	c.clone(snapshot, "ci/"+name, options...)
+}
+
+// disk is a clone's image on the mount.
+func (c *clones) disk(name string) string { return filepath.Join(c.at, name, "disk.vdi") }
+
+// stored is a clone's image in the clone, where that is mounted as it is by itself.
+func (c *clones) stored(name string) string { return filepath.Join(c.dir, "ci", name, "disk.vdi") }
+
+// uuid reads an image's UUID.
+func (c *clones) uuid(file string) [16]byte {
+	c.t.Helper()
+	image, err := os.ReadFile(file)
+	require.NoError(c.t, err)
+	require.Greater(c.t, len(image), 512)
+	return [16]byte(image[uuidOffset:])
+}
+
+// requireOwn requires, at once, that a clone is on the mount, whole and with the
+// UUID that its GUID gives it.
+func (c *clones) requireOwn(names ...string) {
+	c.t.Helper()
+	for _, name := range names {
+		want := goldenImage()
+		uuid := presentedUUID("zfs:" + c.guid("ci/"+name))
+		copy(want[uuidOffset:], uuid[:])
+		got, err := os.ReadFile(c.disk(name))
+		require.NoError(c.t, err, "%q", name)
+		require.True(c.t, bytes.Equal(want, got), "%q: the UUID is %x, want %x", name, got[uuidOffset:uuidOffset+16], uuid)
+	}
+}
+
+// requireGone requires, at once, that there is no such name on the mount.
+func (c *clones) requireGone(names ...string) {
+	c.t.Helper()
+	for _, name := range names {
+		_, err := os.Lstat(filepath.Join(c.at, name))
+		require.ErrorIs(c.t, err, os.ErrNotExist, "%q", name)
+	}
+}
+
+// list lists a directory of the mount.
+func (c *clones) list(dir string) []string {
+	c.t.Helper()
+	entries, err := os.ReadDir(filepath.Join(c.at, dir))
+	require.NoError(c.t, err)
+	names := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// requireListed requires that within a second a listing shows these names and no
+// other.
+func (c *clones) requireListed(dir string, names ...string) {
+	c.t.Helper()
+	require.EventuallyWithT(c.t, func(t *assert.CollectT) {
+		assert.ElementsMatch(t, names, c.list(dir))
+	}, time.Second, 20*time.Millisecond)
+}
+
+// eventuallyZFS runs zfs until it succeeds: the kernel tells a FUSE file system of
+// a file's last close only after close(2) has returned.
+func (c *clones) eventuallyZFS(args ...string) {
+	c.t.Helper()
+	require.EventuallyWithT(c.t, func(t *assert.CollectT) {
+		out, err := exec.Command("zfs", args...).CombinedOutput()
+		assert.NoError(t, err, "zfs %v: %s", args, out)
+	}, time.Second, 20*time.Millisecond)
+}
