@@ -116,6 +116,9 @@ func isComponent(name string) bool {
 	return name != "." && name != ".." && !strings.ContainsAny(name, "/\x00")
 }
 
+// Hides is part of fs.Source: clones that are being made, or deleted.
+func (s *Source) Hides(name string) bool { return isHidden(name) }
+
 // Leads is part of fs.Source: no volume of a directory has volumes below it.
 func (s *Source) Leads(string) bool { return false }
 

@@ -94,7 +94,7 @@ func (n *node) list() ([]fuse.DirEntry, error) {
 		return nil, err
 	}
 	for _, e := range own {
-		if !places[e.Name] {
+		if !places[e.Name] && !n.hides(e.Name) {
 			entries = append(entries, e)
 		}
 	}

@@ -26,7 +26,7 @@ func (n *node) lookup(ctx context.Context, name string, out *fuse.EntryOut) (*go
 		}
 	}
 	vol := n.volume()
-	if vol == nil {
+	if vol == nil || n.hides(name) {
 		return nil, syscall.ENOENT
 	}
 	var child *gofuse.Inode
@@ -63,6 +63,9 @@ func (n *node) rootStatus() (s status, err error) {
 	defer unix.Close(root)
 	return statAt(root, "")
 }
+
+// hides tells whether the source keeps name in this directory from clients.
+func (n *node) hides(name string) bool { return n.isTop() && n.mirror.source.Hides(name) }
 
 // isVolume tells whether name in this directory is a volume or leads to one.
 func (n *node) isVolume(name string) bool {

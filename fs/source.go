@@ -42,6 +42,10 @@ type Source interface {
 	// the beginning of a volume's name. It is asked of what is no volume.
 	Leads(place string) bool
 
+	// Hides tells whether a name at the top is the source's own business, to
+	// be kept from clients.
+	Hides(name string) bool
+
 	// Watch calls changed whenever the set of volumes, or one of them, may
 	// have changed. It returns when ctx is done, with nil, or when it
 	// cannot watch, with the reason.

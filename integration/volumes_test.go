@@ -43,6 +43,8 @@ func (s *fakeSource) Volume(name string) (fs.Volume, bool) {
 	return v, ok
 }
 
+func (s *fakeSource) Hides(name string) bool { return name == ".hidden" }
+
 func (s *fakeSource) Leads(place string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,6 +154,17 @@ func TestAPlaceThatOnlyLeadsToVolumesIsAnEmptyReadOnlyDirectory(t *testing.T) {
 	require.ErrorIs(t, os.WriteFile(mnt+"/a/x", nil, 0o600), syscall.EROFS)
 	var s unix.Statfs_t
 	require.NoError(t, unix.Statfs(mnt+"/a", &s))
+}
+
+func TestWhatTheSourceHidesIsNotThere(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "", "a")
+	top, _ := source.Volume("")
+	a, _ := source.Volume("a")
+	require.NoError(t, os.Mkdir(top.Dir+"/.hidden", 0o755))
+	require.NoError(t, os.Mkdir(a.Dir+"/.hidden", 0o755))
+	require.Equal(t, []string{"a", "disk.vdi"}, names(t, mnt))
+	require.NoDirExists(t, mnt+"/.hidden")
+	require.DirExists(t, mnt+"/a/.hidden", "only at the top")
 }
 
 func TestAVolumeIsSeenTheMomentItExists(t *testing.T) {

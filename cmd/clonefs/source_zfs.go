@@ -60,6 +60,9 @@ func (d datasets) Volume(name string) (fs.Volume, bool) {
 	return fs.Volume(volume), ok
 }
 
+// Hides implements fs.Source: ZFS keeps nothing of its own among the files.
+func (d datasets) Hides(string) bool { return false }
+
 // emptyNotice tells who serves datasets of which none is mounted what is amiss. It
 // is no error: clones may be on their way.
 func emptyNotice(name sourceName, source fs.Source) string {
