@@ -23,6 +23,11 @@ type Volume struct {
 	// root; 0 where that is not known. It keeps a volume whose file system
 	// is not mounted from being mistaken for the directory it is mounted on.
 	Device uint64
+
+	// Instance tells apart volumes that have all else in common: one that was
+	// destroyed, and the one that was made anew in its place. 0 where the
+	// source cannot tell.
+	Instance uint64
 }
 
 // A Source knows which volumes there are. Its methods are called from the

@@ -60,8 +60,11 @@ func (t *tree) put(v Volume) bool {
 }
 
 func (t *tree) putLocked(v Volume) bool {
-	if old := t.volumes[v.Name]; old != nil && (old.Volume == v || old.mustStay(v)) {
-		return false
+	if old := t.volumes[v.Name]; old != nil {
+		if old.Volume == v || old.mustStay(v) {
+			return false
+		}
+		old.gone.Store(true)
 	}
 	t.instances++
 	t.volumes[v.Name] = newVolume(v, t.serial, t.instances)
@@ -99,6 +102,7 @@ func (t *tree) dropLocked(place string) bool {
 	if t.volumes[place] == nil {
 		return false
 	}
+	t.volumes[place].gone.Store(true)
 	delete(t.volumes, place)
 	for ; !t.existsLocked(place); place = parentOf(place) {
 		above := parentOf(place)

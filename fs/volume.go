@@ -32,6 +32,10 @@ type volume struct {
 	// open counts the files that are open.
 	open atomic.Int64
 
+	// gone is set when the volume is served no more. What is at its place
+	// then may look just like it: the same path, device and inode numbers.
+	gone atomic.Bool
+
 	// outdated is set when the source has given the volume another identity
 	// that waits for the last file to be closed.
 	outdated atomic.Bool
@@ -49,6 +53,9 @@ func newVolume(v Volume, serial vdi.GuestSerial, instance uint64) *volume {
 // openRoot opens the root directory, only to resolve names below it (O_PATH).
 // It returns ESTALE when what lies there is not the volume any more.
 func (v *volume) openRoot() (int, error) {
+	if v.gone.Load() {
+		return -1, syscall.ESTALE
+	}
 	fd, err := retry2(func() (int, error) {
 		return unix.Open(v.Dir, openPath|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})

@@ -229,6 +229,15 @@ func TestAVolumeMadeAnewShowsNothingOfTheOldOne(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, os.SameFile(before, after), "another inode for the kernel")
 
+	// As before, but with a pinned identity: only the source can tell.
+	now.Instance = 2
+	source.set(now)
+	again, err := os.Stat(mnt + "/a/disk.vdi")
+	require.NoError(t, err)
+	require.True(t, os.SameFile(after, again), "one number, for it is made from the identity")
+	_, err = unix.Openat(int(stale.Fd()), "disk.vdi", unix.O_RDONLY, 0)
+	require.ErrorIs(t, err, syscall.ESTALE, "who stands in the old one sees nothing of the new one")
+
 	source.remove("a")
 	_, err = os.Stat(mnt + "/a")
 	require.ErrorIs(t, err, os.ErrNotExist)

@@ -44,6 +44,13 @@ func TestDescribeTellsOfThoseThatExist(t *testing.T) {
 	require.Equal(t, []Dataset{{Name: "tank/a", GUID: 5, Identity: "zfs:5"}}, list)
 }
 
+func TestDescribeTellsOfNoneWhileTheirPoolGoes(t *testing.T) {
+	gone := "cannot open 'tank': no such pool\ncannot open 'tank/a': dataset does not exist\n"
+	list, err := saying(t, "", gone, "1").Describe(t.Context(), "tank/a")
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
 func TestAFailedRunIsAnErrorThatSaysWhy(t *testing.T) {
 	list := func(c Command) error { _, err := c.List(t.Context(), "tank/a"); return err }
 	describe := func(c Command) error { _, err := c.Describe(t.Context(), "tank/a", "tank/b"); return err }

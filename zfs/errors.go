@@ -20,6 +20,8 @@ var (
 	ErrBusy         = errors.New("dataset is busy")
 	ErrHasChildren  = errors.New("dataset has children or snapshots")
 	ErrHasClones    = errors.New("dataset has dependent clones")
+	ErrNotClone     = errors.New("dataset is not such a clone")
+	ErrNoSpace      = errors.New("out of space")
 	ErrTimeout      = errors.New("no answer in time")
 	ErrOutput       = errors.New("output not understood")
 )
@@ -68,7 +70,7 @@ var kinds = []struct {
 	kind   error
 }{
 	{regexp.MustCompile(`^dataset does not exist$`), ErrNotExist},
-	{regexp.MustCompile(`^no such pool '.+'$`), ErrNotExist},
+	{regexp.MustCompile(`^no such pool(?: '.+')?$`), ErrNotExist},
 	{regexp.MustCompile(`^dataset already exists$`), ErrExist},
 	{regexp.MustCompile(`^parent does not exist$`), ErrNoParent},
 	{regexp.MustCompile(`^permission denied$`), ErrPermission},
@@ -76,6 +78,7 @@ var kinds = []struct {
 	{regexp.MustCompile(`^filesystem has children$`), ErrHasChildren},
 	{regexp.MustCompile(`^(?:filesystem|snapshot|volume) has dependent clones$`), ErrHasClones},
 	{regexp.MustCompile(`^operation not applicable to datasets of this type$`), ErrNotMountable},
+	{regexp.MustCompile(`^out of space$`), ErrNoSpace},
 	{regexp.MustCompile(`^.+ in name$`), ErrBadName},
 	{regexp.MustCompile(`^name is too long$`), ErrBadName},
 }
@@ -97,9 +100,8 @@ func classify(stderr string, datasets ...string) error {
 	if kind, ok := whole[line]; ok {
 		return kind
 	}
-	dataset, reason, ok := complaint(line)
-	// What cannot be unmounted is named by its mount point.
-	if !ok || !strings.HasPrefix(dataset, "/") && !slices.Contains(datasets, dataset) {
+	name, reason, ok := complaint(line)
+	if !ok || !isAbout(name, datasets) {
 		return nil
 	}
 	for _, k := range kinds {
@@ -110,8 +112,18 @@ func classify(stderr string, datasets ...string) error {
 	return nil
 }
 
+// isAbout says whether a name in a message is one of these datasets, or the pool of
+// one, which it is while a pool goes; what cannot be unmounted is named by its
+// mount point.
+func isAbout(name string, datasets []string) bool {
+	return strings.HasPrefix(name, "/") || slices.ContainsFunc(datasets, func(dataset string) bool {
+		pool, _, _ := strings.Cut(dataset, "/")
+		return name == dataset || name == pool
+	})
+}
+
 // complaint takes a line of zfs's standard error apart.
-func complaint(line string) (dataset, reason string, ok bool) {
+func complaint(line string) (name, reason string, ok bool) {
 	match := about.FindStringSubmatch(line)
 	if match == nil {
 		return "", "", false

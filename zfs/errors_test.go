@@ -64,6 +64,11 @@ func TestAKernelWithoutZFSIsRecognised(t *testing.T) {
 	}
 }
 
+func TestAPoolThatGoesIsRecognised(t *testing.T) {
+	require.Equal(t, ErrNotExist, classify("cannot open 'tank': no such pool", "tank/a"))
+	require.NoError(t, classify("cannot open 'tan': no such pool", "tank/a"))
+}
+
 func TestAnErrorAboutAnotherDatasetIsNotTakenForOnesOwn(t *testing.T) {
 	require.NoError(t, classify("cannot open 'tank/b': dataset does not exist", "tank/a"))
 	require.NoError(t, classify("cannot destroy snapshot tank/b@x: dataset is busy", "tank/a@x"))

@@ -8,6 +8,7 @@ import (
 // A fact is what zfs has told of the file system that one mount is of.
 type fact struct {
 	identity string
+	guid     uint64
 	absent   bool // zfs knows of no such file system
 	doubted  bool // it was told of a mount that looked the same
 }
@@ -98,7 +99,7 @@ func served(entries map[string]*entry) map[string]Volume {
 func (s *Source) entry(name string, m tracked) *entry {
 	f, told := s.facts[m.epoch]
 	return &entry{
-		Volume: Volume{Name: name, Dir: m.point, Identity: f.identity, ReadOnly: m.readOnly, Device: m.device},
+		Volume: Volume{Name: name, Dir: m.point, Identity: f.identity, ReadOnly: m.readOnly, Device: m.device, Instance: f.guid},
 		known:  told && !f.absent,
 		unsure: !told || f.doubted,
 	}
@@ -141,7 +142,7 @@ func (s *Source) learn(told []Dataset, before map[uint64]string) {
 	for epoch, name := range before {
 		if now[epoch] == name {
 			dataset, ok := byName[name]
-			s.facts[epoch] = fact{identity: dataset.Identity, absent: !ok}
+			s.facts[epoch] = fact{identity: dataset.Identity, guid: dataset.GUID, absent: !ok}
 		}
 	}
 	s.join()

@@ -22,6 +22,9 @@ type Volume struct {
 	ReadOnly bool
 	// Device is the st_dev of what is in it, 0 where that is not known.
 	Device uint64
+	// Instance is the file system's GUID. It tells a clone from one that was
+	// destroyed before and had the same pinned identity.
+	Instance uint64
 }
 
 // A Lister tells of file systems. Command is one; the errors are as its.

@@ -26,7 +26,7 @@ func TestASourceTellsWhatIsMountedAtAndBelowItsDataset(t *testing.T) {
 
 	v, known := s.Volume("job 1")
 	require.True(t, known)
-	require.Equal(t, Volume{Name: "job 1", Dir: "/tank/ci/job 1", Identity: "zfs:3", Device: 12}, v)
+	require.Equal(t, Volume{Name: "job 1", Dir: "/tank/ci/job 1", Identity: "zfs:3", Device: 12, Instance: 3}, v)
 	for _, name := range []string{"off", "nema", "job", "tank/ci", "job 1/", "/"} {
 		_, known := s.Volume(name)
 		require.False(t, known, name)

@@ -57,20 +57,33 @@ func TestAWorkingDirectoryOnTheMountKeepsNoDatasetBusy(t *testing.T) {
 }
 
 func TestARecreatedCloneShowsNothingOfTheOneBefore(t *testing.T) {
-	c := newClones(t)
-	c.job("job-1")
-	c.requireOwn("job-1")
-	t.Chdir(filepath.Join(c.at, "job-1"))
-	for range 3 {
-		before := c.uuid(c.disk("job-1"))
-		require.NoError(t, os.WriteFile(c.disk("job-1"), []byte("what was written here goes with the clone"), 0o644))
-		c.eventuallyZFS("destroy", c.dataset("ci/job-1"))
-		c.job("job-1")
-		c.requireOwn("job-1")
-		require.NotEqual(t, before, c.uuid(c.disk("job-1")))
-		if image, err := os.ReadFile("disk.vdi"); err == nil {
-			require.Equal(t, c.uuid(c.disk("job-1")), [16]byte(image[uuidOffset:]), "from the directory that was there before")
-		}
+	for name, options := range map[string][]string{
+		"with an identity of its own": nil,
+		"with a pinned identity":      {"-o", "clonefs:identity=pinned"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClones(t)
+			identity := func() string {
+				if options != nil {
+					return "name:pinned"
+				}
+				return "zfs:" + c.guid("ci/job-1")
+			}
+			c.job("job-1", options...)
+			c.requirePresented("job-1", identity())
+			t.Chdir(filepath.Join(c.at, "job-1"))
+			for range 3 {
+				require.NoError(t, os.WriteFile(c.disk("job-1"), []byte("what was written here goes with the clone"), 0o644))
+				c.eventuallyZFS("destroy", c.dataset("ci/job-1"))
+				c.job("job-1", options...)
+				c.requirePresented("job-1", identity())
+				// The directory that it was, which is still the working one,
+				// is gone or is the new one's.
+				if image, err := os.ReadFile("disk.vdi"); err == nil {
+					require.Len(t, image, imageSize)
+				}
+			}
+			t.Chdir("/")
+		})
 	}
-	t.Chdir("/")
 }

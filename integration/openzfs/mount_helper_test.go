@@ -114,13 +114,22 @@ func (c *clones) uuid(file string) [16]byte {
 func (c *clones) requireOwn(names ...string) {
 	c.t.Helper()
 	for _, name := range names {
-		want := goldenImage()
-		uuid := presentedUUID("zfs:" + c.guid("ci/"+name))
-		copy(want[uuidOffset:], uuid[:])
-		got, err := os.ReadFile(c.disk(name))
-		require.NoError(c.t, err, "%q", name)
-		require.True(c.t, bytes.Equal(want, got), "%q: the UUID is %x, want %x", name, got[uuidOffset:uuidOffset+16], uuid)
+		c.requirePresented(name, "zfs:"+c.guid("ci/"+name))
 	}
+}
+
+// requirePresented requires, at once, that a clone is on the mount, whole and with
+// the UUID that an identity gives it.
+func (c *clones) requirePresented(name, identity string) {
+	c.t.Helper()
+	want := goldenImage()
+	uuid := presentedUUID(identity)
+	copy(want[uuidOffset:], uuid[:])
+	got, err := os.ReadFile(c.disk(name))
+	require.NoError(c.t, err, "%q", name)
+	require.Len(c.t, got, len(want), "%q", name)
+	require.Equal(c.t, uuid, [16]byte(got[uuidOffset:]), "%q", name)
+	require.True(c.t, bytes.Equal(want, got), "%q is not the golden image with a UUID of its own", name)
 }
 
 // requireGone requires, at once, that there is no such name on the mount.

@@ -16,8 +16,8 @@ import (
 func breakable(t *testing.T) (path string, do func(script string)) {
 	t.Helper()
 	dir := t.TempDir()
-	real := "/usr/sbin:/sbin:/usr/local/sbin:" + os.Getenv("PATH")
-	script := "#!/bin/sh\n[ -e '" + dir + "/script' ] && . '" + dir + "/script'\nPATH='" + real + "' exec zfs \"$@\"\n"
+	path = "/usr/sbin:/sbin:/usr/local/sbin:" + os.Getenv("PATH")
+	script := "#!/bin/sh\n[ -e '" + dir + "/script' ] && . '" + dir + "/script'\nPATH='" + path + "' exec zfs \"$@\"\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "zfs"), []byte(script), 0o755))
 	return dir + ":" + os.Getenv("PATH"), func(script string) {
 		file := filepath.Join(dir, "script")
