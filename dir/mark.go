@@ -50,3 +50,15 @@ func markName(volume *os.File) string {
 	}
 	return privilegedMark
 }
+
+// IsClone says whether the directory at path is marked as a clone, by root or by
+// a user. It keeps people from mistakes; it is a Manager that keeps them from
+// lies.
+func IsClone(path string) bool {
+	for _, name := range []string{ownMark, privilegedMark} {
+		if size, err := unix.Lgetxattr(path, name, nil); err == nil && size > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -105,8 +105,14 @@ func (n *node) open(vol *volume, flags int) (int, error) {
 	return fd, nil
 }
 
-// is tells whether id is the node's backing inode. The top may change its.
-func (n *node) is(id fileID) bool { return n.isTop() || n.id == id }
+// is tells whether id is the node's backing inode. The top may change its, and an
+// automounted root has none of its own.
+func (n *node) is(id fileID) bool {
+	return n.isTop() || n.isAutomount() || n.id == n.vol.identify(id)
+}
+
+// isAutomount tells whether the node is the root of an automounted volume.
+func (n *node) isAutomount() bool { return n.isPlace && n.vol != nil && n.vol.Automount != "" }
 
 // isTop tells whether the node is the mount's top directory.
 func (n *node) isTop() bool { return n.isPlace && n.place == "" }
@@ -140,10 +146,10 @@ func (n *node) child(ctx context.Context, vol *volume, dir int, name string, out
 		return nil, err
 	}
 	// Another file system that is mounted here is another volume, or none.
-	if vol.Device != 0 && s.id.dev != vol.Device {
+	if !vol.holds(s.id.dev) {
 		return nil, syscall.ENOENT
 	}
-	return n.inode(ctx, &node{mirror: n.mirror, vol: vol, id: s.id}, s, out), nil
+	return n.inode(ctx, &node{mirror: n.mirror, vol: vol, id: vol.identify(s.id)}, s, out), nil
 }
 
 // inode registers what was found with go-fuse, which returns the inode that it
@@ -187,6 +193,8 @@ func (n *node) number(id fileID) uint64 {
 		return rootInode
 	case n.vol == nil:
 		return plausible(hash("place", n.place))
+	case n.isAutomount():
+		return plausible(hash("automount", n.vol.Identity))
 	default:
 		return n.vol.inode(id)
 	}

@@ -110,7 +110,7 @@ func (n *node) listPlaces() []fuse.DirEntry {
 	for _, name := range n.mirror.tree.names(n.place) {
 		place := join(n.place, name)
 		at := &node{mirror: n.mirror, vol: n.mirror.tree.volume(place), place: place, isPlace: true}
-		if s, err := at.rootStatus(); err == nil {
+		if s, err := at.glance(); err == nil {
 			entries = append(entries, fuse.DirEntry{Name: name, Mode: unix.S_IFDIR, Ino: at.number(s.id)})
 		}
 	}

@@ -41,7 +41,7 @@ func (n *node) lookup(ctx context.Context, name string, out *fuse.EntryOut) (*go
 // to volumes.
 func (n *node) lookupPlace(ctx context.Context, place string, out *fuse.EntryOut) (*gofuse.Inode, error) {
 	found := &node{mirror: n.mirror, vol: n.mirror.tree.volume(place), place: place, isPlace: true}
-	s, err := found.rootStatus()
+	s, err := found.glance()
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +56,19 @@ func (n *node) rootStatus() (s status, err error) {
 	if vol == nil {
 		return n.mirror.emptyDirectory(), nil
 	}
+	if s := vol.entered.Load(); s != nil && !vol.gone.Load() {
+		return *s, nil
+	}
 	root, err := vol.openRoot()
 	if err != nil {
 		return status{}, err
 	}
 	defer unix.Close(root)
-	return statAt(root, "")
+	s, err = statAt(root, "")
+	if vol.Automount != "" {
+		s.id = fileID{}
+	}
+	return s, err
 }
 
 // hides tells whether the source keeps name in this directory from clients.

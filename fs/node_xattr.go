@@ -55,10 +55,10 @@ func listUntrusted(fd int, dest []byte) (int, error) {
 }
 
 // xattr reads something of a node's extended attributes; a node without a
-// volume has none, which is missing.
+// volume has none, which is missing, nor has what is only glanced at.
 func (n *node) xattr(operation string, missing error, read func(fd int) (int, error)) (uint32, syscall.Errno) {
 	vol := n.volume()
-	if vol == nil {
+	if vol == nil || n.isAutomount() && vol.unentered() && asksBeforeRefusal {
 		return 0, n.mirror.errno(operation, n, missing)
 	}
 	var size int

@@ -12,6 +12,12 @@ type Volume struct {
 	// Dir is the absolute path of the volume's root directory on the host.
 	Dir string
 
+	// Automount, where it is not "", is a directory beneath Dir that is the
+	// volume's root instead. The kernel mounts the volume there when it is
+	// used, as another device each time, and unmounts it by itself when it
+	// is not. Such a volume must be ReadOnly, and never change.
+	Automount string
+
 	// Identity is the text that the volume's mask is made from; see
 	// vdi.NewMask. vdi.Original presents the stored UUIDs.
 	Identity string

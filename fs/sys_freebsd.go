@@ -20,6 +20,8 @@ const (
 
 	handlesPrivileges = 0 // the kernel sends the mode that a change leaves
 
+	asksBeforeRefusal = false // see glance
+
 	errNoXattr = unix.ENOATTR // what a missing extended attribute is
 
 	renameExchange = 2

@@ -22,6 +22,8 @@ const (
 	// off a file that an unprivileged client changes; see privileges.go.
 	handlesPrivileges = fuse.CAP_HANDLE_KILLPRIV_V2
 
+	asksBeforeRefusal = true // see glance
+
 	errNoXattr = unix.ENODATA // what a missing extended attribute is
 
 	renameExchange = unix.RENAME_EXCHANGE

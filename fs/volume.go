@@ -39,6 +39,10 @@ type volume struct {
 	// outdated is set when the source has given the volume another identity
 	// that waits for the last file to be closed.
 	outdated atomic.Bool
+
+	// entered is the status of an automounted volume's root, without its id,
+	// since somebody has used the volume.
+	entered atomic.Pointer[status]
 }
 
 func newVolume(v Volume, serial vdi.GuestSerial, instance uint64) *volume {
@@ -62,14 +66,17 @@ func (v *volume) openRoot() (int, error) {
 	if err != nil {
 		return -1, staleIfMissing(err)
 	}
-	if v.Device == 0 {
+	if v.Device != 0 {
+		if s, err := statAt(fd, ""); err != nil || s.id.dev != v.Device {
+			unix.Close(fd)
+			return -1, syscall.ESTALE
+		}
+	}
+	if v.Automount == "" {
 		return fd, nil
 	}
-	if s, err := statAt(fd, ""); err != nil || s.id.dev != v.Device {
-		unix.Close(fd)
-		return -1, syscall.ESTALE
-	}
-	return fd, nil
+	defer unix.Close(fd)
+	return v.enter(fd)
 }
 
 // openBeneath opens a path beneath the volume's root, "" for the root itself.
@@ -100,6 +107,7 @@ func staleIfMissing(err error) error {
 // that is a permutation, so the numbers of a volume stay unique.
 func (v *volume) inode(id fileID) uint64 {
 	const spread = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio
+	id = v.identify(id)
 	return plausible(id.ino ^ v.salt ^ id.dev*spread)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -17,26 +18,42 @@ import (
 type fakeManager struct {
 	t      *testing.T
 	source *fakeSource
-	fail   error
+
+	mu   sync.Mutex
+	fail error
+}
+
+func (m *fakeManager) failWith(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = err
+}
+
+func (m *fakeManager) failure() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fail
 }
 
 func (m *fakeManager) Create(_ context.Context, name string) error {
-	if m.fail == nil {
+	err := m.failure()
+	if err == nil {
 		m.source.set(newVolume(m.t, name))
 	}
-	return m.fail
+	return err
 }
 
 func (m *fakeManager) Destroy(_ context.Context, name string) error {
-	if m.fail == nil {
+	err := m.failure()
+	if err == nil {
 		m.source.remove(name)
 	}
-	return m.fail
+	return err
 }
 
 func (m *fakeManager) Rename(_ context.Context, name, newName string) error {
-	if m.fail != nil {
-		return m.fail
+	if err := m.failure(); err != nil {
+		return err
 	}
 	v, _ := m.source.Volume(name)
 	m.source.remove(name)
@@ -93,12 +110,12 @@ func TestAManagersErrorIsTheClients(t *testing.T) {
 		{fmt.Errorf("not a clone of the template: %w", syscall.EPERM), syscall.EPERM},
 		{errors.New("something that has no errno"), syscall.EIO},
 	} {
-		manager.fail = v.fail
+		manager.failWith(v.fail)
 		require.ErrorIs(t, os.Mkdir(mnt+"/x", 0o755), v.want)
 		require.ErrorIs(t, syscall.Rmdir(mnt+"/a"), v.want)
 		require.ErrorIs(t, os.Rename(mnt+"/a", mnt+"/x"), v.want)
 	}
-	manager.fail = nil
+	manager.failWith(nil)
 	require.Equal(t, []string{"a", "disk.vdi"}, names(t, mnt))
 }
 

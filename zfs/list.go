@@ -18,7 +18,7 @@ const IdentityProperty = "clonefs:identity"
 // whose stored UUIDs are presented unchanged.
 const IdentityOriginal = "original"
 
-// A Dataset is a file system, mounted or not.
+// A Dataset is a file system, mounted or not, or a snapshot.
 type Dataset struct {
 	Name string
 	// GUID is drawn at random when a file system is created, and stays with it
@@ -35,7 +35,7 @@ type Dataset struct {
 // such dataset, ErrNotMountable where it is no file system, and ErrOutput where
 // zfs wrote what was not expected.
 func (c Command) List(ctx context.Context, dataset string) ([]Dataset, error) {
-	args := listArguments("-r", dataset)
+	args := listArguments("filesystem", "-r", dataset)
 	out, err := c.run(ctx, []string{dataset}, args...)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (c Command) List(ctx context.Context, dataset string) ([]Dataset, error) {
 // Describe returns those file systems of these names that exist. It is quick
 // where List, over thousands, is not. Errors are as List's.
 func (c Command) Describe(ctx context.Context, names ...string) ([]Dataset, error) {
-	args := listArguments(names...)
+	args := listArguments("filesystem", names...)
 	out, err := c.run(ctx, names, args...)
 	// Of what exists zfs tells, also where another does not.
 	if failure := (*Error)(nil); errors.As(err, &failure) && !onlyMissing(failure, names) {
@@ -66,10 +66,35 @@ func (c Command) Describe(ctx context.Context, names ...string) ([]Dataset, erro
 	return list, nil
 }
 
+// ListSnapshots returns the snapshots of the file system of this name and of all
+// below it. Errors are as List's.
+func (c Command) ListSnapshots(ctx context.Context, dataset string) ([]Dataset, error) {
+	return c.snapshots(ctx, "-r", dataset)
+}
+
+// DescribeSnapshots returns the snapshots of those file systems of these names that
+// exist. Errors are as List's.
+func (c Command) DescribeSnapshots(ctx context.Context, names ...string) ([]Dataset, error) {
+	return c.snapshots(ctx, append([]string{"-d", "1"}, names...)...)
+}
+
+func (c Command) snapshots(ctx context.Context, more ...string) ([]Dataset, error) {
+	args := listArguments("snapshot", more...)
+	out, err := c.run(ctx, more, args...)
+	if failure := (*Error)(nil); errors.As(err, &failure) && !onlyMissing(failure, more) {
+		return nil, err
+	}
+	list, err := parseDatasets(out)
+	if err != nil {
+		return nil, &Error{Args: args, Kind: ErrOutput, Err: err}
+	}
+	return list, nil
+}
+
 // listArguments are zfs's arguments for a listing. "zfs get" is asked, and not
 // "zfs list", because it tells where a property was set.
-func listArguments(more ...string) []string {
-	return append([]string{"get", "-H", "-p", "-t", "filesystem", "-o", "name,property,value,source", "guid," + IdentityProperty}, more...)
+func listArguments(datasetType string, more ...string) []string {
+	return append([]string{"get", "-H", "-p", "-t", datasetType, "-o", "name,property,value,source", "guid," + IdentityProperty}, more...)
 }
 
 // onlyMissing says whether a run failed for no other reason than that some of

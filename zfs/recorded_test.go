@@ -31,7 +31,7 @@ func section(t *testing.T, recording string, command ...string) string {
 // recordedList returns the recorded output of a listing.
 func recordedList(t *testing.T, recording string, more ...string) string {
 	t.Helper()
-	return section(t, recording, append([]string{"zfs"}, listArguments(more...)...)...)
+	return section(t, recording, append([]string{"zfs"}, listArguments("filesystem", more...)...)...)
 }
 
 // eachRecording runs a test on every recording.

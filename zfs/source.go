@@ -10,19 +10,24 @@ import (
 	"time"
 )
 
-// A Volume is a mounted file system at or below a source's dataset.
+// A Volume is a mounted file system at or below a source's dataset, or a snapshot
+// of one.
 type Volume struct {
 	// Name is the dataset's name relative to the source's, "" for that itself.
 	Name string
 	// Dir is where it is mounted.
 	Dir string
+	// Automount is "" for a file system. For a snapshot it is the path below
+	// Dir, where the file system is mounted, at which the kernel mounts the
+	// snapshot when it is used.
+	Automount string
 	// Identity says which volume it is; see Dataset.
 	Identity string
 	// ReadOnly says that it is mounted read-only.
 	ReadOnly bool
-	// Device is the st_dev of what is in it, 0 where that is not known.
+	// Device is the st_dev of what is in Dir, 0 where that is not known.
 	Device uint64
-	// Instance is the file system's GUID. It tells a clone from one that was
+	// Instance is the file system's or snapshot's GUID. It tells a clone from one that was
 	// destroyed before and had the same pinned identity.
 	Instance uint64
 }
@@ -33,6 +38,12 @@ type Lister interface {
 	List(ctx context.Context, dataset string) ([]Dataset, error)
 	// Describe returns those file systems of these names that exist.
 	Describe(ctx context.Context, names ...string) ([]Dataset, error)
+	// ListSnapshots returns the snapshots of the file system of this name and
+	// of all below it.
+	ListSnapshots(ctx context.Context, dataset string) ([]Dataset, error)
+	// DescribeSnapshots returns the snapshots of those file systems of these
+	// names that exist.
+	DescribeSnapshots(ctx context.Context, names ...string) ([]Dataset, error)
 }
 
 // mountTable is the kernel's table of mounts.
@@ -60,6 +71,7 @@ type Source struct {
 	table   mountTable
 	log     *slog.Logger
 	times   timing
+	peek    peeker // nil where snapshots are not wanted
 
 	unsure chan struct{} // a mount is new or doubted: ask zfs
 	moved  chan struct{} // the volumes have changed
@@ -68,6 +80,7 @@ type Source struct {
 	tracker tracker
 	facts   map[uint64]fact // by the mount's epoch
 	volumes map[string]*entry
+	taken   map[uint64]taken // by the file system's GUID
 	told    chan struct{} // closed, and made anew, when zfs has answered or failed
 	asking  bool          // somebody runs who asks zfs
 	asked   uint64        // counts questions and answers
@@ -104,11 +117,15 @@ func ordinary() timing {
 // returns what is wrong with its answer. The source is kept up to date while Watch
 // runs; Close ends its use. A nil logger discards what the user should know.
 func NewSource(ctx context.Context, dataset string, lister Lister, log *slog.Logger) (*Source, error) {
+	return open(ctx, dataset, lister, log, nil)
+}
+
+func open(ctx context.Context, dataset string, lister Lister, log *slog.Logger, peek peeker) (*Source, error) {
 	table, err := openTable()
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSource(ctx, dataset, lister, table, log, ordinary())
+	s, err := newSource(ctx, dataset, lister, table, log, ordinary(), peek)
 	if err != nil {
 		_ = table.close()
 		return nil, err
@@ -116,7 +133,7 @@ func NewSource(ctx context.Context, dataset string, lister Lister, log *slog.Log
 	return s, nil
 }
 
-func newSource(ctx context.Context, dataset string, lister Lister, table mountTable, log *slog.Logger, times timing) (*Source, error) {
+func newSource(ctx context.Context, dataset string, lister Lister, table mountTable, log *slog.Logger, times timing, peek peeker) (*Source, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
@@ -126,9 +143,11 @@ func newSource(ctx context.Context, dataset string, lister Lister, table mountTa
 		table:   table,
 		log:     log,
 		times:   times,
+		peek:    peek,
 		unsure:  make(chan struct{}, 1),
 		moved:   make(chan struct{}, 1),
 		facts:   make(map[uint64]fact),
+		taken:   make(map[uint64]taken),
 		told:    make(chan struct{}),
 	}
 	s.mu.Lock()
@@ -148,6 +167,11 @@ func newSource(ctx context.Context, dataset string, lister Lister, table mountTa
 		}
 		s.learn(told, before)
 	}
+	if peek != nil {
+		if err := s.askSnapshots(ctx, true); err != nil {
+			return nil, err
+		}
+	}
 	select {
 	case <-s.moved: // what comes after this is a change
 	default:
@@ -163,7 +187,7 @@ func (s *Source) Volumes() []Volume {
 	s.look(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(served(s.volumes)))
+	return s.withSnapshots(slices.Collect(maps.Values(served(s.volumes))))
 }
 
 // Volume returns the volume of this name, and whether there is one. Where a
@@ -171,6 +195,9 @@ func (s *Source) Volumes() []Volume {
 // it is: two seconds at most, and not at all when zfs failed or hung the last
 // time.
 func (s *Source) Volume(name string) (v Volume, known bool) {
+	if s.peek != nil && strings.Contains(name, "@") {
+		return s.snapshot(name)
+	}
 	s.settle(func() (unsure bool) {
 		e := s.volumes[name]
 		if known = e != nil && e.known; known {

@@ -196,7 +196,7 @@ func (r *record) of(level slog.Level) []string {
 func start(t *testing.T, m *machine, times timing) (*Source, *record) {
 	t.Helper()
 	log := new(record)
-	s, err := newSource(t.Context(), "tank/ci", m, m, slog.New(log), times)
+	s, err := newSource(t.Context(), "tank/ci", m, m, slog.New(log), times, nil)
 	require.NoError(t, err)
 	m.questions()
 	return s, log

@@ -53,7 +53,7 @@ func TestARecordedMachineIsServed(t *testing.T) {
 		for _, dataset := range list {
 			m.datasets[dataset.Name] = dataset
 		}
-		s, err := newSource(t.Context(), source, m, m, nil, calm())
+		s, err := newSource(t.Context(), source, m, m, nil, calm(), nil)
 		require.NoError(t, err)
 		require.Len(t, s.Volumes(), len(list)-2, "all but the one that is not mounted and the one that is never mounted")
 		for _, name := range []string{"", "job 2", " lead", "trail ", " ", ".zfs", "...", "off/child", "legacy", "moved"} {
@@ -80,7 +80,7 @@ func volume(t *testing.T, s *Source, name string) Volume {
 func TestASourceThatZFSDoesNotKnowIsAnError(t *testing.T) {
 	m := newMachine()
 	m.failing = &Error{Kind: ErrNotExist}
-	_, err := newSource(t.Context(), "tank/ci", m, m, nil, calm())
+	_, err := newSource(t.Context(), "tank/ci", m, m, nil, calm(), nil)
 	require.ErrorIs(t, err, ErrNotExist)
 }
 
@@ -374,7 +374,7 @@ func (blindTable) watch(context.Context, time.Duration, func()) error { return e
 func TestWatchingReturnsWhyItCannot(t *testing.T) {
 	m := newMachine()
 	m.create("tank/ci", 1)
-	s, err := newSource(t.Context(), "tank/ci", m, blindTable{m}, nil, calm())
+	s, err := newSource(t.Context(), "tank/ci", m, blindTable{m}, nil, calm(), nil)
 	require.NoError(t, err)
 	require.EqualError(t, s.Watch(t.Context(), func() {}), "no table")
 }

@@ -24,6 +24,9 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 	// Datasets are renamed without the table's telling: it is read in any case.
 	running.Go(func() { cancel(s.table.watch(ctx, s.times.look, func() { s.look(true) })) })
 	running.Go(func() { s.ask(ctx) })
+	if s.peek != nil {
+		running.Go(func() { s.followSnapshots(ctx) })
+	}
 	for {
 		select {
 		case <-s.moved:
@@ -98,7 +101,7 @@ func (s *Source) levelOfFailure() slog.Level {
 // what it says. Who waits is told when that is done, or as soon as it takes long.
 func (s *Source) askOnce(ctx context.Context, all bool) error {
 	names := s.names()
-	if !all && len(names) == 0 {
+	if !all && len(names) == 0 && len(s.dueSnapshots()) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.times.answer)
@@ -109,14 +112,22 @@ func (s *Source) askOnce(ctx context.Context, all bool) error {
 	defer time.AfterFunc(s.times.answer+2*killedWait, func() {
 		s.log.Error("zfs hangs and cannot be ended; new file systems are not seen until it has", "dataset", s.dataset)
 	}).Stop()
-	var err error
-	if all || len(names) > describeMost {
-		err = s.list(ctx)
-	} else {
-		err = s.describe(ctx, names)
+	err := s.askFileSystems(ctx, names, all)
+	if err == nil && s.peek != nil {
+		err = s.askSnapshots(ctx, all)
 	}
 	s.endAsking(err)
 	return err
+}
+
+func (s *Source) askFileSystems(ctx context.Context, names []string, all bool) error {
+	switch {
+	case all, len(names) > describeMost:
+		return s.list(ctx)
+	case len(names) == 0:
+		return nil
+	}
+	return s.describe(ctx, names)
 }
 
 // list asks of everything. That the dataset is not there is an answer: its pool

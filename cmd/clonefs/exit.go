@@ -23,7 +23,7 @@ const (
   0  done
   1  it did not work; standard error says why
   2  the command line is wrong
-  3  the mount is in use and was not unmounted
+  3  the mount or the clone is in use, and stays
 `
 )
 

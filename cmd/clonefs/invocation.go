@@ -98,7 +98,7 @@ func isBareMount(args []string) bool {
 // that begin with two underscores are cobra's, for completion.
 func isCommand(name string) bool {
 	return strings.HasPrefix(name, "__") || slices.Contains(
-		[]string{"mount", "unmount", "umount", "ls", "demo", "version", "completion", "help"}, name)
+		[]string{"mount", "unmount", "umount", "ls", "clone", "destroy", "demo", "version", "completion", "help"}, name)
 }
 
 // exitStatus returns the exit status for err in the terms of the caller.

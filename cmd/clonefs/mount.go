@@ -35,6 +35,12 @@ when the last file is closed. The log of the daemon is --log-file, or else
 /var/log/clonefs.log for root and clonefs/clonefs.log in $XDG_STATE_HOME
 (~/.local/state) for others.
 
+With --manage, directories at the top can be made, removed and renamed by those
+whom its owner and mode allow: mkdir makes a clone of --template, which is a
+snapshot of ZFS or a directory, and returns when its disk is there; rmdir
+destroys a volume, if it is a clone of that template and has no snapshots; mv
+renames one. The log says why something was refused.
+
 Options after -o are the long flags, as mount(8) and fstab(5) write them:
 allow_other, ro, guest_serial=unique, log_file=/var/log/vm.log. Device files and
 setuid bits on the mount never have an effect. A line in /etc/fstab:
@@ -47,6 +53,7 @@ Called by mount(8), as here, the exit status is one of mount(8)'s.
 const mountExamples = `  clonefs mount tank/ci /mnt/vm
   clonefs mount --allow-other zfs:tank/ci /mnt/vm
   clonefs mount --foreground ./clones ~/mnt
+  clonefs mount --manage --template=tank/golden@v1 --top-owner=:ci --top-mode=0775 --allow-other tank/ci /mnt/vm
   mount -t fuse.clonefs tank/ci /mnt/vm -o allow_other,ro`
 
 // mountConfig is what a mount is to be like.
@@ -60,6 +67,7 @@ type mountConfig struct {
 	nonempty    bool
 	noexec      bool
 	guestSerial vdi.GuestSerial
+	manage      manageConfig
 	log         logConfig
 
 	// What only mount(8) asks for.
@@ -96,6 +104,7 @@ func (c *mountConfig) addFlags(command *cobra.Command) {
 	flags.BoolVar(&c.nonempty, "nonempty", false, "mount even on a directory that is not empty, and hide what is in it")
 	flags.BoolVar(&c.noexec, "noexec", false, "let no program on the mount be run")
 	flags.Var(&c.guestSerial, "guest-serial", "keep the disk serial number that guests see, or make it unique too,\nfor two clones of one image in one VM")
+	c.manage.addFlags(flags)
 	c.log.addFlags(flags)
 	flags.BoolVar(&c.fake, "fake", false, "check everything, but do not mount")
 	flags.BoolVar(&c.sloppy, "sloppy", false, "pass over unknown options")
@@ -119,8 +128,10 @@ func (c *mountConfig) complete(command *cobra.Command, options, args []string) (
 		}
 	}
 	c.mountpoint = args[1]
-	c.source, err = parseSource(args[0])
-	return err
+	if c.source, err = parseSource(args[0]); err != nil {
+		return err
+	}
+	return c.manage.complete(c.source.kind, c.readOnly)
 }
 
 // run mounts, in the foreground, as the daemon, or by starting the daemon.
@@ -215,25 +226,33 @@ func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, er
 		return nil, err
 	}
 	c.source = name
-	if err := checkOverlap(mountpoint, sourceDirs(source)); err != nil || c.fake {
+	if err := checkOverlap(mountpoint, sourceDirs(source)); err != nil {
+		return nil, err
+	}
+	manager, err := c.manage.manager(source, name)
+	if err != nil || c.fake {
 		return nil, err
 	}
 	if line := emptyNotice(name, source); line != "" {
 		notice(line)
 	}
-	return c.mount(mountpoint, source, logger)
+	return c.mount(mountpoint, source, manager, logger)
 }
 
-func (c *mountConfig) mount(mountpoint string, source fs.Source, logger *slog.Logger) (*service, error) {
+func (c *mountConfig) mount(mountpoint string, source fs.Source, manager fs.Manager, logger *slog.Logger) (*service, error) {
 	// No directory is kept busy, and no core dump is written into one. (The
 	// Go runtime has raised the limit of open files by itself.)
 	if err := os.Chdir("/"); err != nil {
 		return nil, err
 	}
+	top, err := c.manage.top(source)
+	if err != nil {
+		return nil, err
+	}
 	signals := catchSignals()
 	server, err := fs.Mount(mountpoint, source, fs.Options{
 		FsName: c.source.String(), AllowOther: c.allowOther, ReadOnly: c.readOnly, MountOptions: c.mountOptions(),
-		GuestSerial: c.guestSerial, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),
+		Manager: manager, Top: top, GuestSerial: c.guestSerial, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),
 	})
 	if err != nil {
 		return nil, explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))

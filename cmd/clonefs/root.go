@@ -4,6 +4,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// rootName is what the program is called, and its processes.
+const rootName = "clonefs"
+
 const rootHelp = `clonefs gives every clone of a VirtualBox disk image a UUID of its own.
 
 VirtualBox tells disks apart by a UUID in the image's header and refuses a
@@ -24,14 +27,15 @@ To see it work, without ZFS or VirtualBox:
 // started is set when a command line has proved right and its command begins.
 func newRootCommand(started *bool) *cobra.Command {
 	root := &cobra.Command{
-		Use:              "clonefs",
+		Use:              rootName,
 		Short:            "Give every clone of a VirtualBox disk image a UUID of its own",
 		Long:             rootHelp + "\n" + exitHelp,
 		SilenceErrors:    true,
 		SilenceUsage:     true,
 		PersistentPreRun: func(*cobra.Command, []string) { *started = true },
 	}
-	root.AddCommand(newMountCommand(), newUnmountCommand(), newListCommand(), newDemoCommand(), newVersionCommand())
+	root.AddCommand(newMountCommand(), newUnmountCommand(), newListCommand(),
+		newCloneCommand(), newDestroyCommand(), newDemoCommand(), newVersionCommand())
 	root.Version = version()
 	root.SetVersionTemplate(versionText())
 	return root
