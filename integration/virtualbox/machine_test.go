@@ -140,15 +140,11 @@ func (l *lab) boot(guests ...*guestMachine) {
 // read notes what the guest wrote to its serial port, which guest.S describes.
 func (g *guestMachine) read(t testing.TB, lines []string) {
 	t.Helper()
-	require.Len(t, lines, 3, "%s said %q", g.volume, lines)
-	var boots, mark uint32
-	_, err := fmt.Sscanf(lines[0], "serial %s", &g.serial)
-	require.NoError(t, err, lines[0])
-	_, err = fmt.Sscanf(lines[1], "boot %x mark %x", &boots, &mark)
-	require.NoError(t, err, lines[1])
-	require.Equal(t, "done", lines[2])
-	g.marks = append(g.marks, mark)
-	require.EqualValues(t, len(g.marks), boots, "%s's count of its boots", g.volume)
+	report, err := vbox.ParseGuestReport(lines)
+	require.NoError(t, err, g.volume)
+	g.serial = report.Serial
+	g.marks = append(g.marks, report.Mark)
+	require.EqualValues(t, len(g.marks), report.Boots, "%s's count of its boots", g.volume)
 }
 
 // requireMarksInOwnClonesOnly requires that what each guest wrote at each boot
@@ -162,20 +158,15 @@ func (l *lab) requireMarksInOwnClonesOnly(guests []*guestMachine) {
 		require.EqualValues(l.t, len(own.marks), binary.LittleEndian.Uint32(record[12:]))
 		for i, mark := range own.marks {
 			fill := content[(i+1)*vbox.FilledStep*512:]
-			require.Equal(l.t, filled(mark), fill[:len(filled(mark))], "boot %d of %s", i+1, own.volume)
+			require.Equal(l.t, vbox.Filled(mark), fill[:len(vbox.Filled(mark))], "boot %d of %s", i+1, own.volume)
 		}
 		for _, other := range guests {
 			for _, mark := range other.marks {
-				require.Equal(l.t, own == other, bytes.Contains(content, filled(mark)),
+				require.Equal(l.t, own == other, bytes.Contains(content, vbox.Filled(mark)),
 					"%s has the mark of %s", own.volume, other.volume)
 			}
 		}
 	}
-}
-
-// filled returns what the guest fills with a mark.
-func filled(mark uint32) []byte {
-	return bytes.Repeat(binary.LittleEndian.AppendUint32(nil, mark), vbox.FilledCount*512/4)
 }
 
 // storedDisk returns the content of a clone's disk as qemu-img reads it from

@@ -2,41 +2,12 @@ package guest
 
 import (
 	"context"
-	"embed"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 )
-
-// recipe builds the guest's base. It is carried in the program, so that a test
-// binary needs no checkout beside it.
-//
-//go:embed recipe init
-var recipe embed.FS
-
-// build returns the directory with the guest's kernel and base, which it makes
-// where there is none yet.
-func build(ctx context.Context) (string, error) {
-	dir, err := os.MkdirTemp("", "openzfs-recipe-")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.CopyFS(dir, recipe); err != nil {
-		return "", err
-	}
-	cmd := exec.CommandContext(ctx, "bash", filepath.Join(dir, "recipe", "build.sh"))
-	cmd.Stderr = os.Stderr
-	endWithParent(cmd)
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("building the guest that has OpenZFS: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
-}
 
 // makeInitramfs puts the machine's initramfs together: the base, and after it
 // an archive with what is this run's own. The kernel unpacks both, one over the

@@ -3,7 +3,9 @@
 package vbox
 
 import (
+	"bytes"
 	_ "embed"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,4 +42,29 @@ func WriteGuestDisk(path string, size int64) error {
 		}
 	}
 	return os.Truncate(path, size)
+}
+
+// A GuestReport is what the guest told of one boot.
+type GuestReport struct {
+	Serial string // of the disk, as the guest saw it
+	Boots  uint32 // of this disk, this one included
+	Mark   uint32 // what it has filled sectors with
+}
+
+// ParseGuestReport reads what the guest wrote to its serial port. It returns an
+// error if the guest did not tell everything, up to its being done.
+func ParseGuestReport(lines []string) (report GuestReport, err error) {
+	if len(lines) != 3 || lines[2] != "done" {
+		return report, fmt.Errorf("the guest did not finish: it said %q", lines)
+	}
+	_, err = fmt.Sscanf(lines[0]+"\n"+lines[1], "serial %s\nboot %x mark %x", &report.Serial, &report.Boots, &report.Mark)
+	if err != nil {
+		return report, fmt.Errorf("the guest said %q: %w", lines, err)
+	}
+	return report, nil
+}
+
+// Filled returns what the guest fills with a mark.
+func Filled(mark uint32) []byte {
+	return bytes.Repeat(binary.LittleEndian.AppendUint32(nil, mark), FilledCount*512/4)
 }

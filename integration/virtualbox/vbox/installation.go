@@ -27,6 +27,8 @@ type Installation struct {
 	root string
 	// programs is the directory of VBoxManage and VBoxSVC, as seen from root.
 	programs string
+	// driverless is set where VMs run without VirtualBox's kernel module.
+	driverless bool
 }
 
 // ForImages returns the VirtualBox for everything but running VMs: the one on
@@ -41,14 +43,21 @@ func ForImages() (Installation, error) {
 // ForMachines returns a VirtualBox that can run VMs: the machine's own where its
 // kernel module is loaded, or else the one in the chroot, which needs none.
 func ForMachines() (Installation, error) {
-	if dir, ok := programsOnPath(); ok && exists("/dev/vboxdrv") {
-		return Installation{programs: dir}, nil
+	if inst, ok := OnMachine(); ok {
+		return inst, nil
 	}
 	return inChroot()
 }
 
+// OnMachine returns the machine's own VirtualBox, if there is one that can run
+// VMs.
+func OnMachine() (Installation, bool) {
+	dir, ok := programsOnPath()
+	return Installation{programs: dir}, ok && exists("/dev/vboxdrv")
+}
+
 // Driverless says whether VMs have to run without VirtualBox's kernel module.
-func (i Installation) Driverless() bool { return i.root != "" }
+func (i Installation) Driverless() bool { return i.driverless }
 
 // command makes a command of one of VirtualBox's programs.
 func (i Installation) command(program string, args ...string) *exec.Cmd {
@@ -69,8 +78,8 @@ func programsOnPath() (string, bool) {
 	if err != nil {
 		return "", false
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
 	}
 	for _, dir := range []string{filepath.Dir(path), "/usr/lib/virtualbox", "/opt/VirtualBox"} {
 		if exists(filepath.Join(dir, "VBoxSVC")) && exists(filepath.Join(dir, "VBoxManage")) {
@@ -88,15 +97,19 @@ func exists(path string) bool {
 // inChroot has setup.sh make the chroot if there is none yet, and mounts into
 // it what it needs. That happens once.
 var inChroot = sync.OnceValues(func() (Installation, error) {
-	root, err := setup()
+	root, err := Chroot()
 	if err != nil {
 		return Installation{}, err
 	}
 	if err := mountInto(root); err != nil {
 		return Installation{}, fmt.Errorf("cannot prepare %s: %w", root, err)
 	}
-	return Installation{root: root, programs: "/usr/lib/virtualbox"}, nil
+	return Installation{root: root, programs: "/usr/lib/virtualbox", driverless: true}, nil
 })
+
+// Chroot returns the directory of a Debian root with VirtualBox in it, which
+// setup.sh makes if there is none yet. It must not be changed.
+func Chroot() (string, error) { return setup() }
 
 // InstallTools installs the programs that tests use beside VirtualBox, such as
 // qemu-img and the assembler, where they are missing.
@@ -107,7 +120,12 @@ func InstallTools() error {
 
 // setup runs setup.sh and returns the last line that it prints.
 func setup(args ...string) (string, error) {
-	script := filepath.Join(os.TempDir(), "setup.sh")
+	dir, err := os.MkdirTemp("", "virtualbox-setup-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	script := filepath.Join(dir, "setup.sh")
 	if err := os.WriteFile(script, setupScript, 0o700); err != nil {
 		return "", err
 	}

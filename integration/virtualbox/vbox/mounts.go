@@ -14,26 +14,30 @@ import (
 // temporary files under the same path as outside. That one is mounted shared, so
 // that a file system that a test mounts below it is seen in the chroot as well.
 func mountInto(root string) error {
-	temporary := os.TempDir()
-	mounts := []mount{
+	if err := mountAll(root, append(systemMounts(), driverlessMount(root))...); err != nil {
+		return err
+	}
+	return shareInto(root, os.TempDir())
+}
+
+// systemMounts are what every program needs, and an empty /tmp.
+func systemMounts() []mount {
+	return []mount{
 		{source: "proc", fstype: "proc", target: "/proc"},
 		{source: "/dev", target: "/dev", flags: unix.MS_BIND | unix.MS_REC},
 		{source: "sysfs", fstype: "sysfs", target: "/sys"},
 		{source: "tmpfs", fstype: "tmpfs", target: "/tmp"},
 		{source: "tmpfs", fstype: "tmpfs", target: "/run"},
-		// See setup.sh: what VBoxSVC starts as VBoxHeadless.
-		{
-			source: filepath.Join(root, "/usr/lib/vbox-driverless/wrapper"),
-			target: "/usr/lib/virtualbox/VBoxHeadless",
-			flags:  unix.MS_BIND,
-		},
 	}
-	for _, m := range mounts {
-		if err := m.in(root); err != nil {
-			return err
-		}
+}
+
+// driverlessMount is what VBoxSVC starts as VBoxHeadless; see setup.sh.
+func driverlessMount(root string) mount {
+	return mount{
+		source: filepath.Join(root, "/usr/lib/vbox-driverless/wrapper"),
+		target: "/usr/lib/virtualbox/VBoxHeadless",
+		flags:  unix.MS_BIND,
 	}
-	return shareInto(root, temporary)
 }
 
 // shareInto makes dir a shared mount and binds it below root.
@@ -54,6 +58,16 @@ func shareInto(root, dir string) error {
 type mount struct {
 	source, fstype, target string
 	flags                  uintptr
+}
+
+// mountAll mounts with targets below root, in this order.
+func mountAll(root string, mounts ...mount) error {
+	for _, m := range mounts {
+		if err := m.in(root); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // in mounts m with its target below root.

@@ -32,14 +32,27 @@ apt_dependency() {
 	apt-cache "${apt_options[@]}" depends "$1" | sed -n "s/^ *Depends: \($2.*\)/\1/p" | head -n 1
 }
 
+# apt_download DIR PACKAGE...: the files of these packages in DIR, which is made.
+apt_download() {
+	local into=$1
+	shift
+	mkdir "$into"
+	(cd "$into" && apt-get "${apt_options[@]}" download "$@")
+}
+
 # apt_unpack DIR PACKAGE...: these packages, and nothing they depend on, in DIR.
 apt_unpack() {
-	local into=$1 deb downloads
+	local into=$1 downloads=$1/downloads
 	shift
-	downloads=$(mktemp -d "$into/downloads.XXXXXX")
-	(cd "$downloads" && apt-get "${apt_options[@]}" download "$@")
-	for deb in "$downloads"/*.deb; do dpkg-deb -x "$deb" "$into"; done
+	apt_download "$downloads" "$@"
+	unpack "$into" "$downloads"
 	rm -r "$downloads"
+}
+
+# unpack DIR DOWNLOADS: the packages whose files are in DOWNLOADS, in DIR.
+unpack() {
+	local deb
+	for deb in "$2"/*.deb; do dpkg-deb -x "$deb" "$1"; done
 }
 
 # apt_closure PACKAGE...: these packages and all that they depend on, by name.
