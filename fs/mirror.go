@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"path"
-	"strings"
 	"time"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -26,6 +24,8 @@ type mirror struct {
 	headers headers
 	root    *node
 	orphans orphans
+	twins   twins
+	news    news
 	since   time.Time
 }
 
@@ -37,13 +37,17 @@ func newMirror(source Source, options Options) *mirror {
 		tree:    newTree(options.GuestSerial),
 		headers: headers{byFile: map[fileKey]*header{}},
 		orphans: orphans{nodes: map[*node]bool{}},
+		twins:   twins{told: map[[3]string]bool{}},
 		since:   time.Now(),
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	m.news = news{each: m.announce, places: map[string]bool{}}
 	m.root = &node{mirror: m, isPlace: true}
-	m.tree.replace(source.Volumes())
+	for _, place := range m.tree.replace(source.Volumes()) {
+		m.warnOfTwin(place)
+	}
 	return m
 }
 
@@ -57,9 +61,7 @@ func (m *mirror) sync(place string) bool {
 		changed = m.tree.drop(place)
 	}
 	if changed {
-		// The kernel holds a lock on the directory while it waits for
-		// the handler that we may be in.
-		go m.notify(place)
+		m.news.tell(place)
 	}
 	if !m.tree.exists(place) && m.source.Leads(place) {
 		m.refresh()
@@ -69,10 +71,7 @@ func (m *mirror) sync(place string) bool {
 
 // refresh brings the whole tree up to date.
 func (m *mirror) refresh() {
-	for _, place := range m.tree.replace(m.source.Volumes()) {
-		m.log.Debug("volume changed", "volume", place)
-		go m.notify(place)
-	}
+	m.news.tell(m.tree.replace(m.source.Volumes())...)
 }
 
 // unused is called when the last file of a volume is closed.
@@ -86,25 +85,6 @@ func (m *mirror) unused(v *volume) {
 func (m *mirror) watch(ctx context.Context) {
 	if err := m.source.Watch(ctx, m.refresh); err != nil {
 		m.log.Error("volumes that come and go are seen when they are looked up only", "error", err)
-	}
-}
-
-// notify makes the kernel forget what it knows at a place.
-func (m *mirror) notify(place string) {
-	parent := m.root.EmbeddedInode()
-	names := strings.Split(place, "/")
-	for _, name := range names[:len(names)-1] {
-		if parent = parent.GetChild(name); parent == nil {
-			return
-		}
-	}
-	name := path.Base(place)
-	child := parent.GetChild(name)
-	if child == nil {
-		return
-	}
-	if m.tree.exists(place) || parent.NotifyDelete(name, child) != 0 {
-		_ = parent.NotifyEntry(name) // ENOENT: the kernel knows nothing of it
 	}
 }
 

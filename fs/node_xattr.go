@@ -3,10 +3,12 @@ package fs
 import (
 	"bytes"
 	"context"
+	"strings"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -19,8 +21,20 @@ var (
 // Getxattr reads an extended attribute into dest and returns its size; with
 // dest too short that is ERANGE.
 func (n *node) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
-	return n.xattr("getxattr", errNoXattr, func(fd int) (int, error) { return getxattr(fd, name, dest) })
+	return n.xattr("getxattr", errNoXattr, func(fd int) (int, error) {
+		size, err := getxattr(fd, name, dest)
+		if err == unix.EOPNOTSUPP && strings.HasPrefix(name, accessControlLists) {
+			err = errNoXattr
+		}
+		return size, err
+	})
 }
+
+// accessControlLists begins the names of the attributes that access control lists
+// are in. A file system without such lists (on ZFS, acltype=off is what there is
+// without asking) has no list for any file: with EOPNOTSUPP the kernel, which
+// asks in order to check permissions, would let in nobody but root.
+const accessControlLists = "system.posix_acl_"
 
 // Listxattr reads the names of all extended attributes, each with a zero byte.
 // Those of trusted processes are for root only, as most file systems have it.

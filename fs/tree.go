@@ -16,11 +16,15 @@ type tree struct {
 	mu        sync.RWMutex
 	volumes   map[string]*volume
 	children  map[string]map[string]bool // names directly below a place
+	places    map[string]map[string]bool // of the volumes with an identity
 	instances uint64
 }
 
 func newTree(serial vdi.GuestSerial) *tree {
-	return &tree{serial: serial, volumes: map[string]*volume{}, children: map[string]map[string]bool{}}
+	return &tree{
+		serial:  serial,
+		volumes: map[string]*volume{}, children: map[string]map[string]bool{}, places: map[string]map[string]bool{},
+	}
 }
 
 // volume returns the volume at a place, nil where there is none.
@@ -65,11 +69,13 @@ func (t *tree) putLocked(v Volume) bool {
 			return false
 		}
 		old.gone.Store(true)
+		remove(t.places, old.Identity, v.Name)
 	}
 	t.instances++
+	add(t.places, v.Identity, v.Name)
 	t.volumes[v.Name] = newVolume(v, t.serial, t.instances)
 	for place := v.Name; place != ""; place = parentOf(place) {
-		t.addChild(parentOf(place), path.Base(place))
+		add(t.children, parentOf(place), path.Base(place))
 	}
 	return true
 }
@@ -84,11 +90,19 @@ func (v *volume) mustStay(now Volume) bool {
 	return stay
 }
 
-func (t *tree) addChild(place, name string) {
-	if t.children[place] == nil {
-		t.children[place] = map[string]bool{}
+// add and remove change a map of sets, in which no set is empty.
+func add(sets map[string]map[string]bool, key, member string) {
+	if sets[key] == nil {
+		sets[key] = map[string]bool{}
 	}
-	t.children[place][name] = true
+	sets[key][member] = true
+}
+
+func remove(sets map[string]map[string]bool, key, member string) {
+	delete(sets[key], member)
+	if len(sets[key]) == 0 {
+		delete(sets, key)
+	}
 }
 
 // drop forgets the volume at a place and tells whether there was one.
@@ -103,13 +117,10 @@ func (t *tree) dropLocked(place string) bool {
 		return false
 	}
 	t.volumes[place].gone.Store(true)
+	remove(t.places, t.volumes[place].Identity, place)
 	delete(t.volumes, place)
 	for ; !t.existsLocked(place); place = parentOf(place) {
-		above := parentOf(place)
-		delete(t.children[above], path.Base(place))
-		if len(t.children[above]) == 0 {
-			delete(t.children, above)
-		}
+		remove(t.children, parentOf(place), path.Base(place))
 	}
 	return true
 }

@@ -98,3 +98,18 @@ func TestInodeNumbersDifferBetweenClones(t *testing.T) {
 		}
 	}
 }
+
+func TestVolumesWithOneIdentityAreTwins(t *testing.T) {
+	tree := newTestTree("a", "b")
+	require.Empty(t, tree.twins(tree.volume("a")))
+	tree.put(Volume{Name: "b", Identity: "zfs:a"})
+	tree.put(Volume{Name: "c/d", Identity: "zfs:a"})
+	require.Equal(t, []string{"b", "c/d"}, tree.twins(tree.volume("a")))
+	require.Equal(t, []string{"a", "c/d"}, tree.twins(tree.volume("b")))
+	tree.put(Volume{Name: "b", Identity: "zfs:other"})
+	tree.drop("c/d")
+	require.Empty(t, tree.twins(tree.volume("a")))
+	tree.drop("a")
+	tree.drop("b")
+	require.Empty(t, tree.places)
+}

@@ -9,7 +9,7 @@ import (
 )
 
 func TestRecordedErrorsAreRecognised(t *testing.T) {
-	list := func(more ...string) []string { return append([]string{"zfs"}, listArguments(more...)...) }
+	list := func(more ...string) []string { return append([]string{"zfs"}, listArguments("filesystem", more...)...) }
 	zfs := func(args ...string) []string { return append([]string{"zfs"}, args...) }
 	nobody := func(command string) []string { return []string{"su -s /bin/sh nobody -c", command} }
 	tests := []struct {

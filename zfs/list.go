@@ -69,19 +69,19 @@ func (c Command) Describe(ctx context.Context, names ...string) ([]Dataset, erro
 // ListSnapshots returns the snapshots of the file system of this name and of all
 // below it. Errors are as List's.
 func (c Command) ListSnapshots(ctx context.Context, dataset string) ([]Dataset, error) {
-	return c.snapshots(ctx, "-r", dataset)
+	return c.snapshots(ctx, []string{"-r"}, dataset)
 }
 
 // DescribeSnapshots returns the snapshots of those file systems of these names that
 // exist. Errors are as List's.
 func (c Command) DescribeSnapshots(ctx context.Context, names ...string) ([]Dataset, error) {
-	return c.snapshots(ctx, append([]string{"-d", "1"}, names...)...)
+	return c.snapshots(ctx, []string{"-d", "1"}, names...)
 }
 
-func (c Command) snapshots(ctx context.Context, more ...string) ([]Dataset, error) {
-	args := listArguments("snapshot", more...)
-	out, err := c.run(ctx, more, args...)
-	if failure := (*Error)(nil); errors.As(err, &failure) && !onlyMissing(failure, more) {
+func (c Command) snapshots(ctx context.Context, depth []string, names ...string) ([]Dataset, error) {
+	args := listArguments("snapshot", append(depth, names...)...)
+	out, err := c.run(ctx, names, args...)
+	if failure := (*Error)(nil); errors.As(err, &failure) && !onlyMissing(failure, names) {
 		return nil, err
 	}
 	list, err := parseDatasets(out)

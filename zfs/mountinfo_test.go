@@ -10,7 +10,7 @@ import (
 // recordedTable returns the recorded table of mounts.
 func recordedTable(t *testing.T, recording string) []mount {
 	t.Helper()
-	table, err := parseMountinfo(section(t, recording, "cat", mountinfo))
+	table, err := parseMountinfo(section(t, recording, "cat", "/proc/self/mountinfo"))
 	require.NoError(t, err)
 	return table
 }

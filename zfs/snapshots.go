@@ -34,9 +34,13 @@ const controlDir = ".zfs/snapshot"
 // taken is what is known of the snapshots of one file system.
 type taken struct {
 	snapshots map[string]Dataset // by the name behind the "@"
-	stamp     int64              // when zfs was asked of them
-	due       bool               // zfs must be asked
+	stamp     int64              // the peeker's, before zfs was asked
+	// question is the number of the last question to zfs that there was
+	// reason for, answered that of the last one that zfs has answered.
+	question, answered uint64
 }
+
+func (t taken) due() bool { return t.question > t.answered }
 
 // A peeker looks at the snapshots of a mounted file system, without zfs and without
 // mounting one. The stamp is another one after a snapshot was made, destroyed or
@@ -60,25 +64,36 @@ func peek(of Volume, snapshot string) (stamp int64, there bool) {
 func (s *Source) snapshot(name string) (v Volume, known bool) {
 	of, short, _ := strings.Cut(name, "@")
 	parent, ok := s.Volume(of)
-	if !ok {
+	if !ok || short == "." || short == ".." {
 		return Volume{}, false
 	}
 	stamp, there := s.peek(parent, short)
+	var question uint64
 	s.settle(func() (unsure bool) {
 		have := s.taken[parent.Instance]
 		var dataset Dataset
 		dataset, known = have.snapshots[short]
 		v = snapshotVolume(parent, short, dataset)
-		if have.stamp != stamp || known != there {
-			have.due = true
-			s.taken[parent.Instance] = have
+		if question == 0 && (have.stamp != stamp || known != there) {
+			question = s.doubtSnapshots(parent.Instance)
 		}
-		return have.due
+		return there && s.taken[parent.Instance].answered < question
 	})
 	if !known || !there {
 		return Volume{}, false
 	}
 	return v, true
+}
+
+// doubtSnapshots says that zfs must be asked of a file system's snapshots, and
+// returns the number of the question. The lock is held.
+func (s *Source) doubtSnapshots(guid uint64) (question uint64) {
+	have := s.taken[guid]
+	s.questions++
+	have.question = s.questions
+	s.taken[guid] = have
+	signal(s.unsure)
+	return have.question
 }
 
 func snapshotVolume(of Volume, short string, dataset Dataset) Volume {
@@ -101,7 +116,10 @@ func (s *Source) withSnapshots(volumes []Volume) []Volume {
 
 // followSnapshots looks for snapshots that come and go until ctx is done.
 func (s *Source) followSnapshots(ctx context.Context) {
-	for pause := s.times.look; ; {
+	// Twice as often as for mounts, which tell: with what zfs takes to
+	// answer, a listing is a second old at most.
+	pause := s.times.look / 2
+	for {
 		select {
 		case <-ctx.Done():
 			return
@@ -114,21 +132,15 @@ func (s *Source) followSnapshots(ctx context.Context) {
 	}
 }
 
-// lookForSnapshots notes of which file systems zfs must be asked.
+// lookForSnapshots asks zfs of those file systems whose snapshots are others now.
 func (s *Source) lookForSnapshots() {
 	stamps := s.stamps(s.fileSystems())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ask := false
 	for guid, stamp := range stamps {
-		if have, ok := s.taken[guid]; !ok || have.stamp != stamp {
-			have.due = true
-			s.taken[guid] = have
+		if have, ok := s.taken[guid]; !have.due() && (!ok || have.stamp != stamp) {
+			s.doubtSnapshots(guid)
 		}
-		ask = ask || s.taken[guid].due
-	}
-	if ask {
-		signal(s.unsure)
 	}
 }
 
@@ -151,38 +163,49 @@ func (s *Source) stamps(of []Volume) map[uint64]int64 {
 
 // dueSnapshots are the file systems whose snapshots zfs must be asked of.
 func (s *Source) dueSnapshots() []Volume {
-	return slices.DeleteFunc(s.fileSystems(), func(v Volume) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return !s.taken[v.Instance].due
-	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var due []Volume
+	for _, e := range s.volumes {
+		if e.known && s.taken[e.Instance].due() {
+			due = append(due, e.Volume)
+		}
+	}
+	return due
 }
 
 // askSnapshots asks zfs of the snapshots that are due, or of all.
 func (s *Source) askSnapshots(ctx context.Context, all bool) error {
-	due := s.dueSnapshots()
-	if all || len(due) > describeMost {
-		all, due = true, s.fileSystems()
+	of := s.dueSnapshots()
+	if all || len(of) > describeMost {
+		all, of = true, s.fileSystems()
 	}
-	if len(due) == 0 && !all {
-		return nil
-	}
-	stamps := s.stamps(due)
-	told, err := s.tellSnapshots(ctx, all, due)
+	question := s.lastQuestion()
+	stamps := s.stamps(of)
+	told, err := s.tellSnapshots(ctx, all, of)
 	if err != nil {
 		return err
 	}
-	s.learnSnapshots(told, due, stamps, all)
+	s.learnSnapshots(told, of, stamps, question)
 	return nil
 }
 
+func (s *Source) lastQuestion() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.questions
+}
+
 func (s *Source) tellSnapshots(ctx context.Context, all bool, of []Volume) ([]Dataset, error) {
-	if all {
+	switch {
+	case all:
 		told, err := s.lister.ListSnapshots(ctx, s.dataset)
 		if errors.Is(err, ErrNotExist) { // as in list
 			err = nil
 		}
 		return told, err
+	case len(of) == 0:
+		return nil, nil
 	}
 	var names []string
 	for _, v := range of {
@@ -192,35 +215,49 @@ func (s *Source) tellSnapshots(ctx context.Context, all bool, of []Volume) ([]Da
 	return s.lister.DescribeSnapshots(ctx, names...)
 }
 
-// learnSnapshots takes over what zfs told of these file systems' snapshots. Of a
-// file system that is another one now it is not known whose zfs meant.
-func (s *Source) learnSnapshots(told []Dataset, of []Volume, stamps map[uint64]int64, all bool) {
-	byDataset := make(map[string]map[string]Dataset)
-	for _, dataset := range told {
-		name, short, _ := strings.Cut(dataset.Name, "@")
-		if byDataset[name] == nil {
-			byDataset[name] = make(map[string]Dataset)
-		}
-		byDataset[name][short] = dataset
-	}
+// learnSnapshots takes over what zfs told of these file systems' snapshots as the
+// answer to all questions up to this one. Of a file system that is another one now
+// it is not known whose zfs meant.
+func (s *Source) learnSnapshots(told []Dataset, of []Volume, stamps map[uint64]int64, question uint64) {
+	byDataset := bySnapshotOf(told)
 	s.look(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	learned := s.taken
-	if all {
-		learned = make(map[uint64]taken) // forgets what is gone
-	}
-	moved := all && len(learned) != len(s.taken)
 	for _, v := range of {
-		if now := s.volumes[v.Name]; now == nil || !now.known || now.unsure || now.Instance != v.Instance {
+		now := s.volumes[v.Name]
+		if now == nil || !now.known || now.unsure || now.Instance != v.Instance {
 			continue
 		}
-		fresh := taken{snapshots: byDataset[s.datasetOf(v.Name)], stamp: stamps[v.Instance]}
-		moved = moved || !maps.Equal(fresh.snapshots, s.taken[v.Instance].snapshots)
-		learned[v.Instance] = fresh
+		have := s.taken[v.Instance]
+		before := have.snapshots
+		have.snapshots, have.stamp, have.answered = byDataset[s.datasetOf(v.Name)], stamps[v.Instance], question
+		s.taken[v.Instance] = have
+		if !maps.Equal(before, have.snapshots) {
+			signal(s.moved)
+		}
 	}
-	s.taken = learned
-	if moved {
-		signal(s.moved)
+	s.forgetSnapshots()
+}
+
+// bySnapshotOf sorts snapshots by their file systems' names and their own.
+func bySnapshotOf(told []Dataset) map[string]map[string]Dataset {
+	sorted := make(map[string]map[string]Dataset)
+	for _, dataset := range told {
+		name, short, _ := strings.Cut(dataset.Name, "@")
+		if sorted[name] == nil {
+			sorted[name] = make(map[string]Dataset)
+		}
+		sorted[name][short] = dataset
 	}
+	return sorted
+}
+
+// forgetSnapshots forgets those of file systems that are not there any more. The
+// lock is held.
+func (s *Source) forgetSnapshots() {
+	there := make(map[uint64]bool, len(s.volumes))
+	for _, e := range s.volumes {
+		there[e.Instance] = true
+	}
+	maps.DeleteFunc(s.taken, func(guid uint64, _ taken) bool { return !there[guid] })
 }

@@ -81,11 +81,13 @@ type Source struct {
 	facts   map[uint64]fact // by the mount's epoch
 	volumes map[string]*entry
 	taken   map[uint64]taken // by the file system's GUID
-	told    chan struct{} // closed, and made anew, when zfs has answered or failed
-	asking  bool          // somebody runs who asks zfs
-	asked   uint64        // counts questions and answers
-	silent  bool          // zfs failed or takes long: nobody waits for it
-	warned  bool          // that zfs failed was logged
+	// questions counts the reasons to ask zfs of snapshots.
+	questions uint64
+	told      chan struct{} // closed, and made anew, when zfs has answered or failed
+	asking    bool          // somebody runs who asks zfs
+	asked     uint64        // counts questions and answers
+	silent    bool          // zfs failed or takes long: nobody waits for it
+	warned    bool          // that zfs failed was logged
 	// unreadable says that the table of mounts could not be read, and was logged.
 	unreadable bool
 }

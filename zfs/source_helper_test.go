@@ -20,6 +20,7 @@ type machine struct {
 	pending  bool          // an event that changed has not told
 	event    chan struct{} // an event that watch has not told
 	datasets map[string]Dataset
+	stamps   map[string]int64 // by mount point, of what changed its snapshots last
 	failing  error
 	hanging  chan struct{} // zfs does not answer until it is closed; nil: it answers
 	during   func()        // is called once, while zfs is asked
@@ -27,7 +28,7 @@ type machine struct {
 }
 
 func newMachine() *machine {
-	return &machine{event: make(chan struct{}, 1), datasets: make(map[string]Dataset)}
+	return &machine{event: make(chan struct{}, 1), datasets: make(map[string]Dataset), stamps: make(map[string]int64)}
 }
 
 // create makes a dataset without mounting it.
@@ -113,12 +114,44 @@ func (m *machine) close() error { return nil }
 
 func (m *machine) List(ctx context.Context, dataset string) ([]Dataset, error) {
 	return m.answer(ctx, "all", func(name string) bool {
-		return name == dataset || strings.HasPrefix(name, dataset+"/")
+		return !strings.Contains(name, "@") && (name == dataset || strings.HasPrefix(name, dataset+"/"))
 	})
 }
 
 func (m *machine) Describe(ctx context.Context, names ...string) ([]Dataset, error) {
 	return m.answer(ctx, strings.Join(names, " "), func(name string) bool { return slices.Contains(names, name) })
+}
+
+func (m *machine) ListSnapshots(ctx context.Context, dataset string) ([]Dataset, error) {
+	return m.answer(ctx, "all snapshots", func(name string) bool {
+		return strings.HasPrefix(name, dataset+"@") || strings.HasPrefix(name, dataset+"/") && strings.Contains(name, "@")
+	})
+}
+
+func (m *machine) DescribeSnapshots(ctx context.Context, names ...string) ([]Dataset, error) {
+	return m.answer(ctx, "snapshots of "+strings.Join(names, " "), func(name string) bool {
+		of, _, is := strings.Cut(name, "@")
+		return is && slices.Contains(names, of)
+	})
+}
+
+// snapshot makes a snapshot, "tank/ci@a", or with 0 for its GUID destroys it.
+func (m *machine) snapshot(name string, guid uint64) {
+	of, _, _ := strings.Cut(name, "@")
+	m.change(func() {
+		m.stamps["/"+of]++
+		delete(m.datasets, name)
+		if guid != 0 {
+			m.datasets[name] = Dataset{Name: name, GUID: guid, Identity: fmt.Sprintf("zfs:%d", guid)}
+		}
+	})
+}
+
+func (m *machine) peek(of Volume, snapshot string) (stamp int64, there bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, there = m.datasets[of.Dir[1:]+"@"+snapshot]
+	return m.stamps[of.Dir], there
 }
 
 // answer is zfs.

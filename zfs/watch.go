@@ -74,7 +74,7 @@ func (s *Source) ask(ctx context.Context) {
 // when it failed.
 func (s *Source) askUntilAnswered(ctx context.Context, all bool) {
 	err := s.askOnce(ctx, all)
-	for pause := s.times.retry; err != nil; pause = min(2*pause, s.times.retries) {
+	for pause := s.times.retry; err != nil && ctx.Err() == nil; pause = min(2*pause, s.times.retries) {
 		s.log.Log(ctx, s.levelOfFailure(), "zfs does not tell of file systems; what is known is served, new ones are not",
 			"dataset", s.dataset, "error", err, "next try", pause)
 		select {

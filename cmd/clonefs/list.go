@@ -24,6 +24,9 @@ what a mount would present. No image is changed, and of each file only the first
 marked: VirtualBox takes only one of them. Files that cannot be read are named
 on standard error, and do not end the listing.
 
+With --snapshots, what is in snapshots is listed too: the kernel mounts each of
+them for some minutes.
+
 With --json the output is one object, whose fields stay as they are; new ones
 may be added:
 
@@ -47,7 +50,7 @@ const listExamples = `  clonefs ls tank/ci
   clonefs ls --json /mnt/vm | jq -r '.images[] | select(.duplicate) | .image'`
 
 func newListCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, snapshots bool
 	var serial vdi.GuestSerial
 	command := &cobra.Command{
 		Use:     "ls [flags] SOURCE|MOUNTPOINT",
@@ -56,7 +59,7 @@ func newListCommand() *cobra.Command {
 		Example: listExamples,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			list, err := listTarget(args[0], serial, command.Flags().Changed("guest-serial"))
+			list, err := listTarget(args[0], snapshots, serial, command.Flags().Changed("guest-serial"))
 			if err != nil {
 				return err
 			}
@@ -65,24 +68,25 @@ func newListCommand() *cobra.Command {
 		ValidArgsFunction: completeMountpoints,
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print an object that programs can read")
+	command.Flags().BoolVar(&snapshots, "snapshots", false, "list what is in snapshots too; of a mount, if it serves them")
 	command.Flags().Var(&serial, "guest-serial", "of a source: what a mount with this flag would present")
 	return command
 }
 
 // listTarget lists what is mounted at target, if that is the mount point of a
 // clonefs, or else the source of that name.
-func listTarget(target string, serial vdi.GuestSerial, serialGiven bool) (*listing, error) {
+func listTarget(target string, snapshots bool, serial vdi.GuestSerial, serialGiven bool) (*listing, error) {
 	mounted, err := mountedAt(target)
 	if err != nil {
 		return nil, err
 	}
 	if mounted == nil {
-		return listSource(target, serial)
+		return listSource(target, snapshots, serial)
 	}
 	if serialGiven {
 		return nil, usageError{errors.New("--guest-serial is for sources: a mount has its own")}
 	}
-	return listMount(*mounted)
+	return listMount(*mounted, snapshots)
 }
 
 // mountedAt returns the mount of clonefs on the directory target, nil if there
@@ -112,12 +116,15 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func listSource(target string, serial vdi.GuestSerial) (*listing, error) {
+func listSource(target string, snapshots bool, serial vdi.GuestSerial) (*listing, error) {
 	name, err := parseSource(target)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	source, name, err := openSource(name, warnings())
+	if snapshots && name.kind != datasetKind {
+		return nil, usageError{errNoSnapshots}
+	}
+	source, name, err := openSource(name, snapshots, warnings())
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +137,7 @@ func listSource(target string, serial vdi.GuestSerial) (*listing, error) {
 	return list, nil
 }
 
-func listMount(mounted mounts.Mount) (*listing, error) {
+func listMount(mounted mounts.Mount, snapshots bool) (*listing, error) {
 	if isDead(mounted.Dir) {
 		return nil, fmt.Errorf("the clonefs on %s is dead, its daemon was killed: clean it with `clonefs unmount %s`", mounted.Dir, mounted.Dir)
 	}
@@ -141,7 +148,7 @@ func listMount(mounted mounts.Mount) (*listing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the mount on %s does not say what it was mounted from: %w", mounted.Dir, err)
 	}
-	source, _, err := openSource(name, warnings())
+	source, _, err := openSource(name, snapshots, warnings())
 	if err != nil {
 		return nil, fmt.Errorf("read the stored UUIDs of the mount on %s: %w", mounted.Dir, err)
 	}

@@ -55,10 +55,10 @@ type view interface {
 // sourceView looks at the stored files, and presents their headers itself.
 type sourceView struct{ serial vdi.GuestSerial }
 
-func (sourceView) top(volume fs.Volume) string { return volume.Dir }
+func (sourceView) top(volume fs.Volume) string { return volume.Root() }
 
 func (v sourceView) headers(volume fs.Volume, file string) (stored, presented []byte, err error) {
-	stored, err = readHeader(filepath.Join(volume.Dir, file))
+	stored, err = readHeader(filepath.Join(volume.Root(), file))
 	presented = slices.Clone(stored)
 	vdi.NewMask(volume.Identity, v.serial).Present(presented)
 	return stored, presented, err
@@ -74,7 +74,7 @@ func (v mountView) headers(volume fs.Volume, file string) (stored, presented []b
 	if _, isImage := vdi.Recognize(presented); err != nil || !isImage {
 		return presented, presented, err
 	}
-	stored, err = readHeader(filepath.Join(volume.Dir, file))
+	stored, err = readHeader(filepath.Join(volume.Root(), file))
 	return stored, presented, err
 }
 

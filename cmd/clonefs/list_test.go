@@ -45,7 +45,7 @@ func clones(t *testing.T, names ...string) string {
 
 func listed(t *testing.T, base string, serial vdi.GuestSerial) *listing {
 	t.Helper()
-	list, err := listTarget("dir:"+base, serial, true)
+	list, err := listTarget("dir:"+base, false, serial, true)
 	require.NoError(t, err)
 	return list
 }

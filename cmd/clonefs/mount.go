@@ -22,6 +22,8 @@ a dot is a directory and anything else a dataset.
   zfs:DATASET  every file system at and below the dataset is a volume. Clones
                appear under the mount point as they are made, and go as they
                are destroyed.
+               With --snapshots, so is every snapshot of them: VOLUME@SNAPSHOT,
+               read-only, and @SNAPSHOT for the dataset's own.
   dir:PATH     every directory directly in PATH is a volume, for clones made
                with cp --reflink, or copies.
 
@@ -64,6 +66,7 @@ type mountConfig struct {
 	foreground  bool
 	allowOther  bool
 	readOnly    bool
+	snapshots   bool
 	nonempty    bool
 	noexec      bool
 	guestSerial vdi.GuestSerial
@@ -101,6 +104,7 @@ func (c *mountConfig) addFlags(command *cobra.Command) {
 	flags.BoolVarP(&c.foreground, "foreground", "f", false, "stay in the foreground and log to standard error")
 	flags.BoolVar(&c.allowOther, "allow-other", false, "let other users in; permissions decide what they may do")
 	flags.BoolVarP(&c.readOnly, "read-only", "r", false, "refuse every change")
+	flags.BoolVar(&c.snapshots, "snapshots", false, "serve the snapshots of the datasets too, read-only, as VOLUME@SNAPSHOT")
 	flags.BoolVar(&c.nonempty, "nonempty", false, "mount even on a directory that is not empty, and hide what is in it")
 	flags.BoolVar(&c.noexec, "noexec", false, "let no program on the mount be run")
 	flags.Var(&c.guestSerial, "guest-serial", "keep the disk serial number that guests see, or make it unique too,\nfor two clones of one image in one VM")
@@ -130,6 +134,9 @@ func (c *mountConfig) complete(command *cobra.Command, options, args []string) (
 	c.mountpoint = args[1]
 	if c.source, err = parseSource(args[0]); err != nil {
 		return err
+	}
+	if c.snapshots && c.source.kind != datasetKind {
+		return errNoSnapshots
 	}
 	return c.manage.complete(c.source.kind, c.readOnly)
 }
@@ -221,7 +228,7 @@ func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, er
 	if err := newFuseSystem().check(c.allowOther); err != nil {
 		return nil, err
 	}
-	source, name, err := openSource(c.source, logger)
+	source, name, err := openSource(c.source, c.snapshots, logger)
 	if err != nil {
 		return nil, err
 	}

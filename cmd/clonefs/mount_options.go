@@ -14,6 +14,7 @@ type setting struct{ flag, value string }
 var optionFlags = map[string]bool{
 	"allow-other":  false,
 	"read-only":    false,
+	"snapshots":    false,
 	"nonempty":     false,
 	"noexec":       false,
 	"guest-serial": true,

@@ -46,13 +46,16 @@ func parseSource(text string) (sourceName, error) {
 // String returns the name with its prefix: "zfs:tank/ci".
 func (n sourceName) String() string { return n.kind + ":" + n.name }
 
-// openSource opens the source of this name. It returns the name too, with the
-// path of a directory made absolute and free of symbolic links.
-func openSource(name sourceName, logger *slog.Logger) (fs.Source, sourceName, error) {
+var errNoSnapshots = errors.New("--snapshots is for sources that are datasets of ZFS: directories have no snapshots")
+
+// openSource opens the source of this name, with snapshots as volumes too if it is
+// a dataset. It returns the name too, with the path of a directory made absolute
+// and free of symbolic links.
+func openSource(name sourceName, snapshots bool, logger *slog.Logger) (fs.Source, sourceName, error) {
 	if name.kind == directoryKind {
 		return openDirectory(name.name, logger)
 	}
-	source, err := openDatasets(name.name, logger)
+	source, err := openDatasets(name.name, snapshots, logger)
 	if err != nil {
 		return nil, name, errors.Join(err, directoryHint(name.name))
 	}
@@ -92,7 +95,9 @@ func closeSource(source fs.Source) {
 func sourceDirs(source fs.Source) []string {
 	var dirs []string
 	for _, volume := range source.Volumes() {
-		dirs = append(dirs, volume.Dir)
+		if volume.Automount == "" { // or else it is within another
+			dirs = append(dirs, volume.Dir)
+		}
 	}
 	return dirs
 }

@@ -43,7 +43,7 @@ func TestADirectoryIsOpenedWithoutSymbolicLinks(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(base, "real/job-1"), 0o700))
 	require.NoError(t, os.Symlink("real", filepath.Join(base, "link")))
 
-	source, name, err := openSource(sourceName{directoryKind, filepath.Join(base, "link")}, nil)
+	source, name, err := openSource(sourceName{directoryKind, filepath.Join(base, "link")}, false, nil)
 	require.NoError(t, err)
 	require.Equal(t, "dir:"+base+"/real", name.String())
 	require.ElementsMatch(t, []string{base + "/real", base + "/real/job-1"}, sourceDirs(source))

@@ -16,13 +16,18 @@ var _ fs.Source = datasets{}
 // knows the other.
 type datasets struct{ *zfs.Source }
 
-// openDatasets returns the source of the file systems at and below a dataset.
-func openDatasets(dataset string, logger *slog.Logger) (fs.Source, error) {
+// openDatasets returns the source of the file systems at and below a dataset, and
+// of their snapshots if they are wanted.
+func openDatasets(dataset string, snapshots bool, logger *slog.Logger) (fs.Source, error) {
 	command, err := zfs.FindCommand()
 	if err != nil {
 		return nil, fmt.Errorf("list dataset %s: %w", dataset, err)
 	}
-	source, err := zfs.NewSource(context.Background(), dataset, command, logger)
+	open := zfs.NewSource
+	if snapshots {
+		open = zfs.NewSnapshotSource
+	}
+	source, err := open(context.Background(), dataset, command, logger)
 	if err != nil {
 		return nil, explainDataset(dataset, err)
 	}
