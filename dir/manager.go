@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/clonefs/clonefs/fs"
 )
 
@@ -57,11 +59,24 @@ func (m *Manager) mayDestroy(volume *os.File) error {
 	return nil
 }
 
-// Rename renames a volume; see Source.Rename. The template stays where it is:
-// EBUSY.
+// Rename renames a clone of the template; see Source.Rename. Other volumes are
+// refused as Destroy does. The template stays where it is: EBUSY.
 func (m *Manager) Rename(ctx context.Context, name, newName string) error {
-	if path := filepath.Join(m.source.path, name); path == m.template {
+	path := filepath.Join(m.source.path, name)
+	if path == m.template {
 		return fmt.Errorf("rename %s: it is the template of new volumes: %w", path, syscall.EBUSY)
 	}
+	if err := m.mayRename(path); err != nil {
+		return fmt.Errorf("rename %s: %w", path, err)
+	}
 	return m.source.Rename(ctx, name, newName)
+}
+
+func (m *Manager) mayRename(path string) error {
+	volume, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	defer closeQuietly(volume)
+	return m.mayDestroy(volume)
 }

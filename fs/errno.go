@@ -47,6 +47,7 @@ var (
 	errVolume   = &refusal{syscall.EBUSY, slog.LevelInfo, "it is a volume's own directory; rename or destroy the volume where it comes from, or mount with --manage"}
 	errTaken    = &refusal{syscall.EEXIST, slog.LevelInfo, "the new name is another volume's"}
 	errNotHere  = &refusal{syscall.EPERM, slog.LevelInfo, "directories here are volumes; make one where they come from, or mount with --manage"}
+	errHidden   = &refusal{syscall.EPERM, slog.LevelInfo, "the source keeps such names for itself"}
 	errTop      = &refusal{syscall.EPERM, slog.LevelInfo, "owner and mode of the top directory were set when it was mounted"}
 	errVirtual  = &refusal{syscall.EROFS, slog.LevelDebug, "no volume has its files here; there are only volumes further below"}
 )

@@ -39,10 +39,13 @@ func (f *file) allocate(off, size int64, mode uint32) error {
 	if mode&^uint32(fallocKeepSize|fallocPunchHole|fallocZeroRange) != 0 {
 		return syscall.EOPNOTSUPP
 	}
-	return f.header.change(f.fd, f.vol.mask,
-		func() error {
-			return retry(func() error { return fallocate(f.fd, mode, off, size) })
-		},
+	call := func() error {
+		return retry(func() error { return fallocate(f.fd, mode, off, size) })
+	}
+	if off >= vdi.HeaderSize && f.header.whole.Load() {
+		return call() // which may take long, so nobody waits for it
+	}
+	return f.header.change(f.fd, f.vol.mask, call,
 		func(presented []byte) []byte {
 			from, to := int(min(off, vdi.HeaderSize)), int(min(off+size, vdi.HeaderSize))
 			if mode&fallocKeepSize == 0 {

@@ -131,7 +131,10 @@ func pwritevFull(fd int, data [][]byte, off int64) (int, error) {
 	var err error
 	done, size := 0, totalLen(data)
 	for done < size {
-		_, rest := splitAt(data, done)
+		rest := data
+		if done > 0 {
+			_, rest = splitAt(data, done)
+		}
 		var n int
 		n, err = retry2(func() (int, error) { return pwritev(fd, rest, off+int64(done)) })
 		if err == nil && n == 0 {

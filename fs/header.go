@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"io"
 	"sync"
 	"sync/atomic"
 
@@ -27,7 +28,8 @@ type header struct {
 	// whole is set while the file is known to have all vdi.HeaderSize bytes.
 	// What is read or written beyond them needs no lock then. The kernel
 	// lets no write that extends a file run beside a truncation of it, so
-	// whole cannot be lost under such a write.
+	// whole cannot be lost under such a write, unless the truncation comes
+	// by another volume or from behind the mount, to less than a header.
 	whole atomic.Bool
 
 	refs int // guarded by headers.mu
@@ -114,7 +116,10 @@ func (h *header) change(fd int, mask vdi.Mask, operation func() error, effect fu
 	h.whole.Store(len(stored) == vdi.HeaderSize)
 	mask.Present(want)
 	from, to := span(stored, want)
-	_, err = pwritevFull(fd, [][]byte{want[from:to]}, int64(from))
+	n, err := pwritevFull(fd, [][]byte{want[from:to]}, int64(from))
+	if err == nil && n < to-from {
+		err = io.ErrShortWrite
+	}
 	return err
 }
 

@@ -57,7 +57,7 @@ func (m *mirror) sync(place string) bool {
 	var changed bool
 	if v, ok := m.source.Volume(place); ok {
 		changed = m.tree.put(v)
-	} else {
+	} else if m.tree.volume(place) != nil {
 		changed = m.tree.drop(place)
 	}
 	if changed {

@@ -61,7 +61,12 @@ func Mount(mountpoint string, source Source, options Options) (*Server, error) {
 	unix.Umask(0)
 	m := newMirror(source, options)
 	fuseOptions := m.fuseOptions()
-	server, err := fuse.NewServer(&raw{gofuse.NewNodeFS(m.root, fuseOptions)}, mountpoint, &fuseOptions.MountOptions)
+	filesystem := &raw{
+		RawFileSystem: gofuse.NewNodeFS(m.root, fuseOptions),
+		names:         nameLocks{byDir: map[uint64]*nameLock{}},
+		managed:       options.Manager != nil,
+	}
+	server, err := fuse.NewServer(filesystem, mountpoint, &fuseOptions.MountOptions)
 	if err != nil {
 		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
 	}

@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -88,13 +89,15 @@ func (n *node) describe() string {
 // then looks the path up again.
 func (n *node) open(vol *volume, flags int) (int, error) {
 	if orphan := n.orphan.Load(); orphan != nil {
-		return openOrphan(orphan, flags)
+		if fd, err := openOrphan(orphan, flags); !errors.Is(err, os.ErrClosed) {
+			return fd, err // or else it has just got a name
+		}
 	}
 	path, err := n.path()
 	if err != nil {
 		return -1, err
 	}
-	fd, err := vol.openBeneath(path, flags)
+	fd, err := vol.openBeneath(path)
 	if err != nil {
 		return -1, staleIfMissing(err)
 	}
@@ -102,7 +105,18 @@ func (n *node) open(vol *volume, flags int) (int, error) {
 		unix.Close(fd)
 		return -1, syscall.ESTALE
 	}
-	return fd, nil
+	return upgrade(fd, flags)
+}
+
+// upgrade opens what fd names with flags, and closes fd. Only what was looked at
+// is opened: opening a fifo or a device that has taken its path would block, or
+// do something.
+func upgrade(fd, flags int) (int, error) {
+	if flags&openPath != 0 {
+		return fd, nil
+	}
+	defer unix.Close(fd)
+	return retry2(func() (int, error) { return reopen(fd, flags) })
 }
 
 // is tells whether id is the node's backing inode. The top may change its, and an

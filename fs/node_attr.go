@@ -57,7 +57,7 @@ func (n *node) setattr(f *file, in *fuse.SetAttrIn) error {
 	if err != nil {
 		return err
 	}
-	if n.isTop() && n.mirror.options.Top != nil && in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID|fuse.FATTR_MODE) != 0 {
+	if n.hasSetMode() && in.Valid&(fuse.FATTR_UID|fuse.FATTR_GID|fuse.FATTR_MODE) != 0 {
 		return errTop
 	}
 	if size, ok := in.GetSize(); ok {

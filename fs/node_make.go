@@ -24,6 +24,9 @@ func (n *node) changeDir(use func(vol *volume, dir int) error) error {
 func (n *node) make(ctx context.Context, operation, name string, out *fuse.EntryOut, unlink int, call func(dir int) error) (*gofuse.Inode, syscall.Errno) {
 	var child *gofuse.Inode
 	err := n.changeDir(func(vol *volume, dir int) (err error) {
+		if n.hides(name) {
+			return errHidden
+		}
 		if err := roomy(n.mirror, func() error { return call(dir) }); err != nil {
 			return err
 		}
@@ -83,6 +86,9 @@ var _ = (gofuse.NodeLinker)((*node)(nil))
 func (n *node) Link(ctx context.Context, target gofuse.InodeEmbedder, name string, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
 	var child *gofuse.Inode
 	err := n.changeDir(func(vol *volume, dir int) error {
+		if n.hides(name) {
+			return errHidden
+		}
 		old, ok := target.(*node)
 		if !ok || old.vol != vol {
 			return errCrossing

@@ -33,13 +33,9 @@ func (n *node) openChecked(flags int) (*file, error) {
 }
 
 // openFile opens the backing file. A file that its owner may write but not read
-// is opened write-only where the daemon is not root; then only writes beyond
-// the header succeed.
+// is EACCES for a client that wants to write, where the daemon is not root.
 func (n *node) openFile(vol *volume, flags int) (*file, error) {
 	fd, err := n.open(vol, backingFlags(flags))
-	if err == unix.EACCES && flags&unix.O_ACCMODE == unix.O_WRONLY {
-		fd, err = n.open(vol, backingFlags(flags)&^unix.O_ACCMODE|unix.O_WRONLY)
-	}
 	if err == unix.EPERM && flags&keptOpenFlags&noAtime != 0 {
 		return n.openFile(vol, flags&^noAtime) // the daemon is not the owner, the client may be
 	}
@@ -71,6 +67,9 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 	var child *gofuse.Inode
 	var f *file
 	err := n.changeDir(func(vol *volume, dir int) (err error) {
+		if n.hides(name) {
+			return errHidden
+		}
 		child, f, err = n.create(ctx, vol, dir, name, int(flags), mode, out)
 		return err
 	})

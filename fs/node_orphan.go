@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -105,13 +104,22 @@ func (o *orphans) discard() {
 	}
 }
 
-// openOrphan opens a node without a name anew.
-func openOrphan(f *os.File, flags int) (int, error) {
-	defer runtime.KeepAlive(f)
-	if flags&openPath != 0 {
-		return unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+// openOrphan opens a node without a name anew. The error is os.ErrClosed if it is
+// no orphan any more.
+func openOrphan(f *os.File, flags int) (fd int, err error) {
+	conn, err := f.SyscallConn() // keeps others from closing f meanwhile
+	if err != nil {
+		return -1, err
 	}
-	return retry2(func() (int, error) { return reopen(int(f.Fd()), flags) })
+	closed := conn.Control(func(orphan uintptr) {
+		if fd, err = unix.FcntlInt(orphan, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			fd, err = upgrade(fd, flags)
+		}
+	})
+	if closed != nil {
+		return -1, os.ErrClosed
+	}
+	return fd, err
 }
 
 var _ = (gofuse.NodeOnForgetter)((*node)(nil))
@@ -161,13 +169,18 @@ func (n *node) makeNameless(ctx context.Context, vol *volume, dir, flags int, mo
 		unix.Close(fd)
 		return nil, nil, err
 	}
+	s, err := statAt(fd, "")
+	if err != nil {
+		made.named()
+		unix.Close(fd)
+		return nil, nil, err
+	}
 	f, err := newFile(made, vol, fd, flags)
 	if err != nil {
 		made.named()
 		return nil, nil, err
 	}
-	s, err := statAt(fd, "")
-	return n.inode(ctx, made, s, out), f, err
+	return n.inode(ctx, made, s, out), f, nil
 }
 
 // nameless gives a new file without a name to the client and makes its node.

@@ -57,6 +57,9 @@ func (n *node) rename(ctx context.Context, name string, to *node, newName string
 	if n.isVolume(name) || to.isVolume(newName) {
 		return errVolume
 	}
+	if to.hides(newName) {
+		return errHidden
+	}
 	if n.volume() != to.volume() {
 		return errCrossing
 	}

@@ -21,6 +21,9 @@ var (
 // Getxattr reads an extended attribute into dest and returns its size; with
 // dest too short that is ERANGE.
 func (n *node) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+	if n.hasSetMode() && strings.HasPrefix(name, accessControlLists) {
+		return 0, n.mirror.errno("getxattr", n, errNoXattr)
+	}
 	return n.xattr("getxattr", errNoXattr, func(fd int) (int, error) {
 		size, err := getxattr(fd, name, dest)
 		if err == unix.EOPNOTSUPP && strings.HasPrefix(name, accessControlLists) {
@@ -85,12 +88,36 @@ func (n *node) xattr(operation string, missing error, read func(fd int) (int, er
 
 // Setxattr writes an extended attribute, with the flags of setxattr(2).
 func (n *node) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
-	err := n.change(func(fd int) error { return setxattr(fd, name, data, int(flags)) })
+	err := n.mayChangeXattr(name)
+	if err == nil {
+		err = n.change(func(fd int) error { return setxattr(fd, name, data, int(flags)) })
+	}
 	return n.mirror.errno("setxattr", n, err)
 }
 
 // Removexattr removes an extended attribute.
 func (n *node) Removexattr(_ context.Context, name string) syscall.Errno {
-	err := n.change(func(fd int) error { return removexattr(fd, name) })
+	err := n.mayChangeXattr(name)
+	if err == nil {
+		err = n.change(func(fd int) error { return removexattr(fd, name) })
+	}
 	return n.mirror.errno("removexattr", n, err)
 }
+
+// mayChangeXattr refuses what the kernel has left to us to check. The attributes
+// that begin with "system." are, like access control lists, rules of the backing
+// file system; the kernel knows only the POSIX ones and who may change those. And
+// who owns the top by an option does not own the directory behind it.
+func (n *node) mayChangeXattr(name string) error {
+	switch {
+	case n.hasSetMode():
+		return errTop
+	case strings.HasPrefix(name, "system.") && !strings.HasPrefix(name, accessControlLists):
+		return syscall.EOPNOTSUPP
+	}
+	return nil
+}
+
+// hasSetMode tells whether this is the top and shows an owner and a mode that were
+// set when it was mounted.
+func (n *node) hasSetMode() bool { return n.isTop() && n.mirror.options.Top != nil }

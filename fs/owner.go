@@ -21,6 +21,9 @@ func (n *node) own(ctx context.Context, dir, fd int) error {
 	if err != nil {
 		return err
 	}
+	if int(made.attr.Uid) != os.Geteuid() {
+		return unix.ESTALE // somebody has put another file in its place
+	}
 	parent, err := statAt(dir, "")
 	if err != nil {
 		return err

@@ -5,9 +5,14 @@ import (
 )
 
 // A raw file system stands between the protocol and go-fuse's tree of nodes,
-// for what requests say and the tree does not pass on: a client's umask, and
-// that a write has to take setuid and setgid away.
-type raw struct{ fuse.RawFileSystem }
+// for what requests say and the tree does not pass on (a client's umask, and that
+// a write has to take setuid and setgid away), and for what must be one step with
+// what the tree does afterwards (see nameLocks).
+type raw struct {
+	fuse.RawFileSystem
+	names   nameLocks
+	managed bool // a rename at the top may be a volume's
+}
 
 // umaskShift is where a mode on its way to a node carries the client's umask.
 // A mode has 16 bits, a request has room for 32.

@@ -21,7 +21,7 @@ type volume struct {
 
 	// salt spreads the volume's inode numbers: clones of one snapshot have
 	// the same ones. It is made from the identity, so that numbers survive
-	// a remount.
+	// a remount, where the device number does or is known to be the volume's.
 	salt uint64
 
 	// instance tells this volume from every other that this mount has ever
@@ -79,17 +79,15 @@ func (v *volume) openRoot() (int, error) {
 	return v.enter(fd)
 }
 
-// openBeneath opens a path beneath the volume's root, "" for the root itself.
-func (v *volume) openBeneath(path string, flags int) (int, error) {
+// openBeneath opens a path beneath the volume's root, "" for the root itself, only
+// to name it (O_PATH).
+func (v *volume) openBeneath(path string) (int, error) {
 	root, err := v.openRoot()
-	if err != nil || path == "" && flags&openPath != 0 {
+	if err != nil || path == "" {
 		return root, err
 	}
 	defer unix.Close(root)
-	if path == "" {
-		path = "."
-	}
-	return openBeneath(root, path, flags)
+	return openBeneath(root, path, openPath)
 }
 
 // staleIfMissing says of a volume whose root is gone, or is no directory any
@@ -107,7 +105,9 @@ func staleIfMissing(err error) error {
 // that is a permutation, so the numbers of a volume stay unique.
 func (v *volume) inode(id fileID) uint64 {
 	const spread = 0x9e3779b97f4a7c15 // 2^64 over the golden ratio
-	id = v.identify(id)
+	if id = v.identify(id); id.dev == v.Device {
+		id.dev = 0
+	}
 	return plausible(id.ino ^ v.salt ^ id.dev*spread)
 }
 

@@ -51,7 +51,9 @@ func TestNobodyGetsOutOfAVolumeBySwappingADirectoryForALink(t *testing.T) {
 			require.Equal(t, before, fingerprint(t, outside))
 			t.Logf("%d swaps, %d calls succeeded, %d failed", swaps, a.succeeded.Load(), a.failed.Load())
 			require.Greater(t, swaps, 100)
-			require.Positive(t, a.succeeded.Load())
+			if swapped != "vm" { // a volume that was gone is another one afterwards
+				require.Positive(t, a.succeeded.Load())
+			}
 			require.Positive(t, a.failed.Load())
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/fs"
 )
@@ -127,5 +128,10 @@ func TestOwnerAndModeOfTheTopCanBeSet(t *testing.T) {
 	require.EqualValues(t, 1234, info.Sys().(*syscall.Stat_t).Uid)
 	require.EqualValues(t, 5678, info.Sys().(*syscall.Stat_t).Gid)
 	require.ErrorIs(t, os.Chmod(mnt, 0o777), syscall.EPERM)
+	// An access control list is a mode too, of the directory behind the top.
+	acl := []byte{2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 7, 0, 255, 255, 255, 255, 32, 0, 7, 0, 255, 255, 255, 255}
+	require.ErrorIs(t, unix.Setxattr(mnt, "system.posix_acl_access", acl, 0), syscall.EPERM)
+	_, err = unix.Getxattr(mnt, "system.posix_acl_access", nil)
+	require.ErrorIs(t, err, syscall.ENODATA)
 	require.NoError(t, os.Chtimes(mnt, info.ModTime(), info.ModTime()))
 }

@@ -48,6 +48,10 @@ func TestWhatTheSourceHidesIsNotThere(t *testing.T) {
 	require.Equal(t, []string{"a", "disk.vdi"}, names(t, mnt))
 	require.NoDirExists(t, mnt+"/.hidden")
 	require.DirExists(t, mnt+"/a/.hidden", "only at the top")
+	require.NoError(t, os.Remove(top.Dir+"/.hidden"))
+	require.ErrorIs(t, os.WriteFile(mnt+"/.hidden", nil, 0o600), syscall.EPERM)
+	require.ErrorIs(t, os.Symlink("x", mnt+"/.hidden"), syscall.EPERM)
+	require.ErrorIs(t, os.Rename(mnt+"/disk.vdi", mnt+"/.hidden"), syscall.EPERM)
 }
 
 func TestAVolumeIsSeenTheMomentItExists(t *testing.T) {
@@ -139,7 +143,8 @@ func TestAnIdentityThatChangesWaitsForOpenFiles(t *testing.T) {
 		5*time.Second, 10*time.Millisecond)
 	v.Identity = vdi.Original
 	source.set(v)
-	require.Equal(t, "557c401d-a59d-4616-ba57-7aeaf17322eb", uuidOf(t, mnt+"/a/disk.vdi"))
+	require.Eventually(t, func() bool { return uuidOf(t, mnt+"/a/disk.vdi") == "557c401d-a59d-4616-ba57-7aeaf17322eb" },
+		5*time.Second, 10*time.Millisecond, "the kernel tells of the last close a moment later")
 }
 
 func TestARootThatIsOnAnotherDeviceIsNotServed(t *testing.T) {
@@ -188,6 +193,19 @@ func TestAHeaderSharedByTwoVolumesIsChangedByOneAtATime(t *testing.T) {
 	want := realHeader(t)
 	want[80], want[81] = stored[80], stored[81]
 	require.Equal(t, want, stored)
+}
+
+// A daemon that opened a fifo would wait for somebody to open its other end.
+func TestAFifoThatTakesAFilesPlaceIsNotOpened(t *testing.T) {
+	m := mount(t, fs.Options{}, "a")
+	require.NoError(t, os.WriteFile(m.source+"/a/file", nil, 0o600))
+	held, err := unix.Open(m.mountpoint+"/a/file", unix.O_PATH, 0)
+	require.NoError(t, err)
+	defer unix.Close(held)
+	require.NoError(t, os.Remove(m.source+"/a/file"))
+	require.NoError(t, unix.Mkfifo(m.source+"/a/file", 0o600))
+	_, err = os.Open(fmt.Sprintf("/proc/self/fd/%d", held))
+	require.ErrorIs(t, err, syscall.ESTALE)
 }
 
 func TestVolumesAreBoundaries(t *testing.T) {

@@ -63,14 +63,20 @@ func (c Command) mayDestroy(ctx context.Context, dataset string, options Destroy
 	if options.Original {
 		return CheckName(dataset)
 	}
+	return c.IsCloneOf(ctx, dataset, options.Origin)
+}
+
+// IsCloneOf returns nil for a clone of a snapshot, "" for any, and an error that
+// matches ErrNotClone for other datasets.
+func (c Command) IsCloneOf(ctx context.Context, dataset, snapshot string) error {
 	origin, err := c.Origin(ctx, dataset)
 	switch {
 	case err != nil:
 		return err
 	case origin == "":
 		return fmt.Errorf("it is no clone of anything: %w", ErrNotClone)
-	case options.Origin != "" && origin != options.Origin:
-		return fmt.Errorf("it is a clone of %s, not of %s: %w", origin, options.Origin, ErrNotClone)
+	case snapshot != "" && origin != snapshot:
+		return fmt.Errorf("it is a clone of %s, not of %s: %w", origin, snapshot, ErrNotClone)
 	}
 	return nil
 }

@@ -81,7 +81,27 @@ func (s *Source) join() {
 	if !maps.Equal(served(s.volumes), served(volumes)) {
 		signal(s.moved)
 	}
-	s.volumes = volumes
+	s.volumes, s.ways = volumes, waysTo(volumes)
+}
+
+// A way is a place that is the beginning of names of volumes.
+type way struct {
+	known  bool // one of them is known
+	unsure bool // zfs must be asked about one
+}
+
+// waysTo returns the ways to all volumes, so that a lookup need not look through
+// thousands of them.
+func waysTo(volumes map[string]*entry) map[string]way {
+	ways := make(map[string]way)
+	for name, e := range volumes {
+		for place := name; place != ""; {
+			place = strings.TrimSuffix(place[:strings.LastIndexByte(place, '/')+1], "/")
+			have := ways[place]
+			ways[place] = way{have.known || e.known, have.unsure || e.unsure}
+		}
+	}
+	return ways
 }
 
 // served are the volumes that are known.

@@ -80,6 +80,7 @@ type Source struct {
 	tracker tracker
 	facts   map[uint64]fact // by the mount's epoch
 	volumes map[string]*entry
+	ways    map[string]way   // places that lead to volumes
 	taken   map[uint64]taken // by the file system's GUID
 	// questions counts the reasons to ask zfs of snapshots.
 	questions uint64
@@ -217,13 +218,9 @@ func (s *Source) Volume(name string) (v Volume, known bool) {
 // their names. It waits as Volume does.
 func (s *Source) Leads(place string) (leads bool) {
 	s.settle(func() (unsure bool) {
-		for name, e := range s.volumes {
-			if _, below := strings.CutPrefix(name, place+"/"); below || place == "" && name != "" {
-				leads = leads || e.known
-				unsure = unsure || e.unsure
-			}
-		}
-		return unsure && !leads
+		way := s.ways[place]
+		leads = way.known
+		return way.unsure && !leads
 	})
 	return leads
 }

@@ -114,8 +114,9 @@ func (m *datasetManager) Destroy(ctx context.Context, name string) error {
 	return withErrno(withUsers(dataset, err))
 }
 
-// Rename implements fs.Manager. The template's own dataset stays where it is, and
-// what it is in: the template would have another name then.
+// Rename implements fs.Manager, for clones of the template. The template's own
+// dataset stays where it is, and what it is in: the template would have another
+// name then.
 func (m *datasetManager) Rename(ctx context.Context, name, newName string) error {
 	dataset, err := m.datasetOf(name)
 	if err != nil {
@@ -127,6 +128,9 @@ func (m *datasetManager) Rename(ctx context.Context, name, newName string) error
 	}
 	if strings.HasPrefix(m.template, dataset+"@") || strings.HasPrefix(m.template, dataset+"/") {
 		return managedError{syscall.EBUSY, fmt.Errorf("rename %s: it holds %s, the template of new volumes", dataset, m.template)}
+	}
+	if err := m.command.IsCloneOf(ctx, dataset, m.template); err != nil {
+		return withErrno(fmt.Errorf("rename %s: %w", dataset, err))
 	}
 	_, served := m.source.Volume(name)
 	if err := m.command.Rename(ctx, dataset, newDataset); err != nil {
