@@ -31,8 +31,8 @@ func start(t *testing.T, limit time.Duration, text string, more Options) (status
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "script")
 	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+text), 0o755))
-	more.Files = append(more.Files, File{From: file, To: "/root/script"})
-	more.Command = append([]string{"/root/script"}, more.Command...)
+	more.Files = append(more.Files, File{From: file, To: "/srv/script"})
+	more.Command = append([]string{"/srv/script"}, more.Command...)
 	var out bytes.Buffer
 	more.Output = &out
 	ctx, cancel := context.WithTimeout(t.Context(), limit)

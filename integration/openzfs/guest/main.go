@@ -121,7 +121,7 @@ func relay(bin string, tests Tests) (int, error) {
 			return 0, err
 		}
 	}
-	const home = "/root/test"
+	const home = "/srv/test"
 	name := path.Join(home, filepath.Base(self))
 	opts.Dir = home
 	opts.Command = append([]string{name}, guestArguments(os.Args[1:])...)

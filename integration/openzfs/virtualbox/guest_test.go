@@ -21,9 +21,9 @@ import (
 
 // What the guest has beside what every guest has.
 const (
-	guestChroot = "/virtualbox"       // a disk with VirtualBox's Debian root
-	guestDriver = "/root/vboxdrv.ko"  // its kernel module
-	guestBoot   = "/root/bootsectors" // see bootSectors
+	guestChroot = "/virtualbox"      // a disk with VirtualBox's Debian root
+	guestDriver = "/srv/vboxdrv.ko"  // its kernel module
+	guestBoot   = "/srv/bootsectors" // see bootSectors
 )
 
 // guestOptions makes, in this directory or in the cache, what the guest gets.
