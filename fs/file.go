@@ -33,10 +33,15 @@ func newFile(n *node, vol *volume, fd int, flags int) (*file, error) {
 	f := &file{node: n, vol: vol, fd: fd, key: key, writable: flags&unix.O_ACCMODE != unix.O_RDONLY}
 	f.header = n.mirror.headers.acquire(key)
 	vol.open.Add(1)
+	n.mirror.files.Store(f, nil)
 	return f, nil
 }
 
+// close closes the file, the first time that it is called.
 func (f *file) close() error {
+	if _, open := f.node.mirror.files.LoadAndDelete(f); !open {
+		return nil
+	}
 	f.node.mirror.headers.release(f.key)
 	err := unix.Close(f.fd)
 	if f.vol.open.Add(-1) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -23,6 +24,7 @@ type mirror struct {
 	tree    *tree
 	headers headers
 	root    *node
+	files   sync.Map // every open *file
 	orphans orphans
 	twins   twins
 	news    news
@@ -79,6 +81,16 @@ func (m *mirror) unused(v *volume) {
 	if v.outdated.Load() {
 		m.sync(v.Name)
 	}
+}
+
+// discard closes what is left when the mount has ended: the kernel does not tell
+// then of the last files that were closed, nor of what it forgets.
+func (m *mirror) discard() {
+	m.files.Range(func(f, _ any) bool {
+		_ = f.(*file).close() // nobody is there to be told of an error
+		return true
+	})
+	m.orphans.discard()
 }
 
 // watch follows the source until ctx is done.

@@ -141,5 +141,5 @@ func (s *Server) Wait() {
 	s.server.Wait()
 	s.stop()
 	<-s.watched
-	s.mirror.orphans.discard()
+	s.mirror.discard()
 }

@@ -93,8 +93,7 @@ func (o *orphans) any() bool {
 	return len(o.nodes) > 0
 }
 
-// discard closes what is left when the mount has ended: the kernel does not say
-// then what it forgets.
+// discard closes what is left when the mount has ended.
 func (o *orphans) discard() {
 	o.mu.Lock()
 	left := slices.Collect(maps.Keys(o.nodes))

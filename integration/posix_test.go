@@ -4,6 +4,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hanwen/go-fuse/v2/posixtest"
 	"github.com/stretchr/testify/require"
@@ -40,5 +41,8 @@ func TestTheMountIsAPOSIXFileSystem(t *testing.T) {
 func backWithLargeXattrs(t *testing.T, dir string) {
 	t.Helper()
 	require.NoError(t, syscall.Mount("clonefs-test", dir, "tmpfs", 0, "size=16m"))
-	t.Cleanup(func() { require.NoError(t, syscall.Unmount(dir, 0)) })
+	t.Cleanup(func() {
+		require.Eventually(t, func() bool { return syscall.Unmount(dir, 0) == nil }, 5*time.Second, 10*time.Millisecond,
+			"the mount hears of the last close(2) a moment after it")
+	})
 }
