@@ -62,7 +62,7 @@ func TestTwoVolumesWithOneIdentityAreServedMarkedAndWarnedOfOnce(t *testing.T) {
 		c.requirePresented("job-2", "name:twin")
 		c.requireListed("", "job-1", "job-2", "job-3")
 	}
-	require.Eventually(t, func() bool { return warnings() > 0 }, soon, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return warnings() > 0 }, time.Second, 10*time.Millisecond)
 	c.zfs("unmount", c.dataset("ci/job-2"))
 	c.requireGone("job-2/disk.vdi")
 	c.zfs("mount", c.dataset("ci/job-2"))

@@ -70,7 +70,7 @@ func TestTheSourceFollowsWhatHappensToDatasets(t *testing.T) {
 		p.clone("golden@v1", "ci/"+name)
 		requireVolume(t, s, p, "ci", name)
 	}
-	require.Eventually(t, func() bool { return len(s.Volumes()) == len(names)+1 }, soon, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.Volumes()) == len(names)+1 }, time.Second, time.Millisecond)
 
 	t.Run("a renamed clone keeps its identity", func(t *testing.T) {
 		before := s.identity("job-1")
@@ -115,7 +115,7 @@ func TestTheSourceFollowsWhatHappensToDatasets(t *testing.T) {
 		requireVolume(t, s, p, "ci", "legacy")
 		before := s.identity("legacy")
 		p.zfs("rename", p.dataset("ci/legacy"), p.dataset("ci/renamed"))
-		require.Eventually(t, func() bool { return s.identity("renamed") == before }, soon, time.Millisecond)
+		require.Eventually(t, func() bool { return s.identity("renamed") == before }, 2*time.Second, time.Millisecond)
 		require.Empty(t, s.identity("legacy"))
 	})
 	t.Run("a read-only clone is read-only", func(t *testing.T) {
@@ -156,7 +156,7 @@ func TestTheSourceFollowsWhatHappensToDatasets(t *testing.T) {
 		require.Empty(t, s.Volumes())
 		p.run("zpool", "import", "-o", "cachefile=none", "-d", filepath.Dir(p.file), p.name)
 		require.Equal(t, before, s.identity("job 2"))
-		require.Eventually(t, func() bool { return len(s.Volumes()) > len(names) }, soon, time.Millisecond)
+		require.Eventually(t, func() bool { return len(s.Volumes()) > len(names) }, 2*time.Second, time.Millisecond)
 	})
 	require.Positive(t, s.changes.Load())
 }
