@@ -2,15 +2,10 @@
 
 package dir
 
-import (
-	"errors"
+import "errors"
 
-	"github.com/fsnotify/fsnotify"
-)
-
-// openNotifier refuses: with kqueue, fsnotify opens every entry of a watched
-// directory (backend_kqueue.go, watchDirectoryFiles), which would keep every
-// volume busy.
-func openNotifier(string) (*fsnotify.Watcher, error) {
-	return nil, errors.ErrUnsupported
+// openNotifier refuses: kqueue(2) watches open files only, and a descriptor on
+// the source directory would keep its file system busy.
+func openNotifier(string) (notifier, error) {
+	return notifier{}, errors.ErrUnsupported
 }

@@ -3,12 +3,11 @@ package dir
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"syscall"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
 )
 
 // timing says how patient Watch is.
@@ -40,7 +39,22 @@ var defaultTiming = timing{
 // notifyFunc starts to watch one directory, and nothing in it. It returns an
 // error that is errors.ErrUnsupported where that cannot be done without
 // keeping volumes busy.
-type notifyFunc func(path string) (*fsnotify.Watcher, error)
+type notifyFunc func(path string) (notifier, error)
+
+// notifier tells what happens to one directory until it has ended or is
+// closed. The zero notifier tells nothing.
+type notifier struct {
+	io.Closer
+
+	// changes gives something after directories may have appeared in the
+	// directory or gone away, or after it was renamed itself.
+	changes <-chan struct{}
+
+	// ended gives once why no more changes will be told: an error, or nil
+	// where the directory was removed, its file system unmounted, or events
+	// lost. That may have been a change, too.
+	ended <-chan error
+}
 
 // Watch calls changed when directories appear in the source or go away, and
 // when the source directory itself is removed, renamed or made again. Where
@@ -67,23 +81,17 @@ func (s *Source) Watch(ctx context.Context, changed func()) error {
 			if w.look(now) {
 				changed()
 			}
-		case event := <-w.events():
-			if settled == nil && isStructural(event) {
+		case <-w.notifier.changes:
+			if settled == nil {
 				settled = time.After(s.timing.settle)
 			}
-		case err := <-w.errors():
-			w.handle(err)
+		case err := <-w.notifier.ended:
+			w.ended(err)
 			if settled == nil {
 				settled = time.After(s.timing.settle)
 			}
 		}
 	}
-}
-
-// isStructural says whether an event can change the set of volumes. Writes to
-// the source's own files, which inotify tells as well, cannot.
-func isStructural(event fsnotify.Event) bool {
-	return event.Has(fsnotify.Create) || event.Has(fsnotify.Remove) || event.Has(fsnotify.Rename)
 }
 
 // watch is the state of one Watch call.
@@ -93,9 +101,9 @@ type watch struct {
 	timing timing
 	open   notifyFunc
 
-	seen    os.FileInfo       // the source directory at the last look, nil while there is none
-	gone    bool              // the log says that there is none
-	watcher *fsnotify.Watcher // nil while there is no notification
+	seen     os.FileInfo // the source directory at the last look, nil while there is none
+	gone     bool        // the log says that there is none
+	notifier notifier    // the zero one while there is no notification
 
 	failed  bool          // the log says that notification failed
 	pause   time.Duration // the last pause between two tries
@@ -144,22 +152,18 @@ func (w *watch) lstat() os.FileInfo {
 	return info
 }
 
-// watching says whether notification works. A watch ends in silence when the
-// file system of the directory is unmounted, so the library's list is asked.
-func (w *watch) watching() bool {
-	return w.watcher != nil && len(w.watcher.WatchList()) > 0
-}
+func (w *watch) watching() bool { return w.notifier.Closer != nil }
 
 func (w *watch) start(now time.Time) {
 	if now.Before(w.retryAt) {
 		return
 	}
-	watcher, err := w.open(w.path)
+	opened, err := w.open(w.path)
 	if err != nil {
 		w.fail(now, err)
 		return
 	}
-	w.watcher = watcher
+	w.notifier = opened
 	if w.failed {
 		w.logger.Info("the source directory is watched again", "source", w.path)
 	}
@@ -167,22 +171,22 @@ func (w *watch) start(now time.Time) {
 }
 
 func (w *watch) stop() {
-	if w.watcher == nil {
+	if !w.watching() {
 		return
 	}
-	if err := w.watcher.Close(); err != nil {
+	if err := w.notifier.Close(); err != nil {
 		w.logger.Debug("stop watching the source directory", "source", w.path, "error", err)
 	}
-	w.watcher = nil
+	w.notifier = notifier{}
 }
 
-// handle deals with what the library reports on its channel of errors.
-func (w *watch) handle(err error) {
-	if errors.Is(err, fsnotify.ErrEventOverflow) {
-		return // events were lost; the listing that follows makes up for them
-	}
+// ended deals with a notification that has ended. The next look renews it, at
+// once where nothing failed.
+func (w *watch) ended(err error) {
 	w.stop()
-	w.fail(time.Now(), err)
+	if err != nil {
+		w.fail(time.Now(), err)
+	}
 }
 
 // fail logs once that there is no notification, and puts off the next try.
@@ -207,18 +211,4 @@ func remedy(err error) string {
 		return " (raise the sysctl fs.inotify.max_user_instances)"
 	}
 	return ""
-}
-
-func (w *watch) events() <-chan fsnotify.Event {
-	if w.watcher == nil {
-		return nil
-	}
-	return w.watcher.Events
-}
-
-func (w *watch) errors() <-chan error {
-	if w.watcher == nil {
-		return nil
-	}
-	return w.watcher.Errors
 }

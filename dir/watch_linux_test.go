@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -26,6 +25,8 @@ func TestWatchTellsAtOnceOf(t *testing.T) {
 		name   string
 		change func(path string) error
 	}{
+		{"the source that is removed", os.RemoveAll},
+		{"the source that gets another name", func(path string) error { return os.Rename(path, path+".away") }},
 		{"a directory that is made", func(path string) error { return os.Mkdir(path+"/new", 0o755) }},
 		{"a directory that is removed", func(path string) error { return os.Remove(path + "/old") }},
 		{"a directory that gets another name", func(path string) error { return os.Rename(path+"/old", path+"/new") }},
@@ -80,35 +81,42 @@ func TestWatchGathersEvents(t *testing.T) {
 	require.LessOrEqual(t, w.calls.Load()-before, int64(time.Since(start)/source.timing.settle)+1)
 }
 
-func TestWatchListsAgainAfterAnOverflow(t *testing.T) {
-	source, _ := newNotifiedSource(t)
-	reports := make(chan chan error, 1)
-	source.notify = func(path string) (*fsnotify.Watcher, error) {
-		watcher, err := openNotifier(path)
-		reports <- watcher.Errors
-		return watcher, err
+// endable makes the notifications of a source end with what is sent to the
+// channel that it returns, one channel for each.
+func endable(source *Source) <-chan chan<- error {
+	opened := make(chan chan<- error, 2)
+	source.notify = func(path string) (notifier, error) {
+		n, err := openNotifier(path)
+		end := make(chan error)
+		n.ended = end
+		opened <- end
+		return n, err
 	}
-	w := watchSource(t, source)
-	report := <-reports
-	w.tellsOf(func() { report <- fsnotify.ErrEventOverflow })
-	require.Empty(t, reports, "the watch goes on after an overflow")
+	return opened
 }
 
-func TestWatchReplacesAWatcherThatFails(t *testing.T) {
+func TestWatchRenewsANotificationThatEnds(t *testing.T) {
+	source, path := newNotifiedSource(t)
+	var log logRecorder
+	source.logger = log.logger()
+	opened := endable(source)
+	w := watchSource(t, source)
+	w.tellsOf(func() { <-opened <- nil })
+	require.Len(t, opened, 1)
+	w.tellsOf(func() { mkdir(t, path, "job-1") })
+	require.Empty(t, log.all())
+}
+
+func TestWatchRenewsANotificationThatFails(t *testing.T) {
 	source, path := newSource(t)
 	source.timing.look = soon
 	var log logRecorder
 	source.logger = log.logger()
-	reports := make(chan chan error, 2)
-	source.notify = func(path string) (*fsnotify.Watcher, error) {
-		watcher, err := openNotifier(path)
-		reports <- watcher.Errors
-		return watcher, err
-	}
+	opened := endable(source)
 	w := watchSource(t, source)
-	w.tellsOf(func() { <-reports <- errors.New("read inotify: input/output error") })
+	w.tellsOf(func() { <-opened <- errors.New("read inotify: input/output error") })
 	require.Eventually(t, func() bool { return log.count("is watched again") == 1 }, limit, time.Millisecond)
-	require.Len(t, reports, 1)
+	require.Len(t, opened, 1)
 	w.tellsOf(func() { mkdir(t, path, "job-1") })
 	require.Equal(t, 1, log.count("level=WARN"), "%q", log.all())
 }
@@ -169,8 +177,15 @@ func TestWatchKeepsNothingBusy(t *testing.T) {
 	require.NoError(t, unix.Unmount(path, 0), "the source's file system can be unmounted")
 }
 
-// TestWatchFollowsTheMounts covers the unmount that inotify reports and
-// fsnotify does not.
+func TestWatchTellsAtOnceOfAnUnmount(t *testing.T) {
+	source, path := newNotifiedSource(t)
+	mountTmpfs(t, path)
+	w := watchSource(t, source)
+	w.tellsOf(func() { require.NoError(t, unix.Unmount(path, 0)) })
+	w.tellsOf(func() { mkdir(t, path, "beneath") })
+}
+
+// TestWatchFollowsTheMounts covers the mount, which inotify does not report.
 func TestWatchFollowsTheMounts(t *testing.T) {
 	source, path := newSource(t)
 	source.timing.look, source.timing.coarse = soon, 0

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
 	"github.com/stretchr/testify/require"
 )
 
@@ -158,7 +157,7 @@ func renameParentAway(t *testing.T, path string) {
 var errNoNotification = fmt.Errorf("no notification here: %w", errors.ErrUnsupported)
 
 func noNotifier(err error) notifyFunc {
-	return func(string) (*fsnotify.Watcher, error) { return nil, err }
+	return func(string) (notifier, error) { return notifier{}, err }
 }
 
 func TestWatchLooksWhereThereIsNoNotification(t *testing.T) {
