@@ -110,7 +110,9 @@ func (n *node) listPlaces() []fuse.DirEntry {
 	for _, name := range n.mirror.tree.names(n.place) {
 		place := join(n.place, name)
 		at := &node{mirror: n.mirror, vol: n.mirror.tree.volume(place), place: place, isPlace: true}
-		if s, err := at.glance(); err == nil {
+		// Of what cannot be looked at, the name is shown and a lookup says
+		// why: a listing that lacks it would say that it is gone.
+		if s, err := at.glance(); err != syscall.ESTALE {
 			entries = append(entries, fuse.DirEntry{Name: name, Mode: unix.S_IFDIR, Ino: at.number(s.id)})
 		}
 	}
@@ -145,6 +147,7 @@ func (n *node) listOwn(vol *volume) ([]fuse.DirEntry, error) {
 	if !n.isPlace {
 		entries = dots(n)
 	}
+	crossings := n.crossings(vol)
 	stream, errno := gofuse.NewLoopbackDirStreamFd(fd)
 	if errno != 0 {
 		unix.Close(fd)
@@ -156,11 +159,25 @@ func (n *node) listOwn(vol *volume) ([]fuse.DirEntry, error) {
 		if errno != 0 {
 			return nil, errno
 		}
-		if e.Name == "." || e.Name == ".." {
+		if e.Name == "." || e.Name == ".." || crossings[e.Name] {
 			continue
 		}
 		e.Ino = vol.inode(fileID{dev: s.id.dev, ino: e.Ino})
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// crossings are the names in the directory that a lookup does not find, because
+// another file system is mounted there; see child.
+func (n *node) crossings(vol *volume) map[string]bool {
+	crosser, ok := n.mirror.source.(Crosser)
+	if !ok {
+		return nil
+	}
+	path, err := n.path()
+	if err != nil {
+		return nil
+	}
+	return crosser.Crossings(vol.Volume, path)
 }

@@ -62,3 +62,13 @@ type Source interface {
 	// cannot watch, with the reason.
 	Watch(ctx context.Context, changed func()) error
 }
+
+// A Crosser is a Source that knows where in its volumes other file systems are
+// mounted. These are not part of the volume and cannot be looked up: with the
+// volume's Device, a lookup sees that by itself, and a listing, which does not look
+// at what it lists, asks the source.
+type Crosser interface {
+	// Crossings returns the names in a directory of a volume, relative to its
+	// root, that lead to another file system; to such names it gives true.
+	Crossings(volume Volume, dir string) map[string]bool
+}

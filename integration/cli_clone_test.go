@@ -215,10 +215,17 @@ if [ "$name" = tank/golden@v1 ]; then
 	exit
 fi
 property=$(printf %s "$8" | tr , '|')
+case "$8" in
+*,clonefs:end-*) end=${8##*,} ;;
+*) end= ;;
+esac
 shift 8
 status=0
 for name; do
-	grep -E "^$name	($property)	" "$STATE/datasets" && continue
+	if grep -E "^$name	($property)	" "$STATE/datasets"; then
+		[ -z "$end" ] || printf '%s\t%s\t-\t-\n' "$name" "$end"
+		continue
+	fi
 	echo "cannot open '$name': dataset does not exist" >&2
 	status=1
 done

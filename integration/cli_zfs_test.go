@@ -13,13 +13,15 @@ import (
 )
 
 // fakeZFS answers the listings that the program asks for from lines in files:
-// those of the datasets that it is asked for, as zfs prints them.
+// those of the datasets that it is asked for, as zfs prints them. Of the last of
+// the properties it has to say that it is not set.
 const fakeZFS = `#!/bin/sh
 echo "$@" >>"$STATE/calls"
 for name; do :; done
+tell() { grep -E "$1" "$STATE/datasets" | sed "s/^\\([^	]*\\)	clonefs:identity	.*/&\n\\1	${2##*,}	-	-/"; }
 case "$*" in
-*" -r "*) grep -E "^$name(/[^	]*)?	" "$STATE/datasets" && exit ;;
-*) shift 8; for name; do grep "^$name	" "$STATE/datasets"; done; exit ;;
+*" -r "*) tell "^$name(/[^	]*)?	" "$8" | grep . && exit ;;
+*) properties=$8; shift 8; for name; do tell "^$name	" "$properties"; done; exit ;;
 esac
 echo "cannot open '$name': dataset does not exist" >&2
 exit 1

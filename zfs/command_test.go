@@ -18,16 +18,20 @@ func fakeZFS(t *testing.T, script string) Command {
 	return Command{Path: path}
 }
 
-// saying is a fake zfs that writes this to its standard output and error.
+// saying is a fake zfs that writes this to its standard output and error, with the
+// end property that it is asked for in place of the recorded one.
 func saying(t *testing.T, stdout, stderr, exit string) Command {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "stdout"), []byte(stdout), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "stderr"), []byte(stderr), 0o600))
-	return fakeZFS(t, "cat '"+dir+"/stdout'\ncat '"+dir+"/stderr' >&2\nexit "+exit)
+	return fakeZFS(t, `for a; do case $a in *,clonefs:end-*) end=${a##*,} ;; esac; done
+sed "s/`+recordedEnd+`/$end/" '`+dir+`/stdout'
+cat '`+dir+`/stderr' >&2
+exit `+exit)
 }
 
-const oneDataset = "tank/a\tguid\t5\t-\ntank/a\tclonefs:identity\t-\t-\n"
+const oneDataset = "tank/a\tguid\t5\t-\ntank/a\tclonefs:identity\t-\t-\ntank/a\t" + recordedEnd + "\t-\t-\n"
 
 func TestListTellsOfTheDatasetAndAllBelowIt(t *testing.T) {
 	eachRecording(t, func(t *testing.T, recording string) {
@@ -108,6 +112,12 @@ func TestZFSSpeaksEnglish(t *testing.T) {
 }
 
 func TestZFSIsAskedInOneRun(t *testing.T) {
-	_, err := fakeZFS(t, `printf '<%s>' "$@" >&2; exit 1`).List(t.Context(), "tank/a b")
-	require.ErrorContains(t, err, "<get><-H><-p><-t><filesystem><-o><name,property,value,source><guid,clonefs:identity><-r><tank/a b>")
+	ask := func() string {
+		_, err := fakeZFS(t, `printf '<%s>' "$@" >&2; exit 1`).List(t.Context(), "tank/a b")
+		require.Error(t, err)
+		return err.Error()
+	}
+	first := ask()
+	require.Regexp(t, "<get><-H><-p><-t><filesystem><-o><name,property,value,source><guid,clonefs:identity,clonefs:end-[a-z0-9]{20,}><-r><tank/a b>$", first)
+	require.NotEqual(t, first, ask(), "nobody knows the end property before")
 }

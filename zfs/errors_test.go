@@ -9,7 +9,7 @@ import (
 )
 
 func TestRecordedErrorsAreRecognised(t *testing.T) {
-	list := func(more ...string) []string { return append([]string{"zfs"}, listArguments("filesystem", more...)...) }
+	list := func(more ...string) []string { return listCommand("filesystem", more...) }
 	zfs := func(args ...string) []string { return append([]string{"zfs"}, args...) }
 	nobody := func(command string) []string { return []string{"su -s /bin/sh nobody -c", command} }
 	tests := []struct {
@@ -20,6 +20,7 @@ func TestRecordedErrorsAreRecognised(t *testing.T) {
 	}{
 		{"a dataset that does not exist", list("-r", "tank/none"), "tank/none", ErrNotExist},
 		{"a pool that does not exist", list("-r", "nopool/none"), "nopool/none", ErrNotExist},
+		{"snapshots of what does not exist", listCommand("snapshot", "-r", "tank/none"), "tank/none", ErrNotExist},
 		{"a block device", list("-r", source+"/volume"), source + "/volume", ErrNotMountable},
 		{"a character that no name has", list("-r", "tank/no*name"), "tank/no*name", ErrBadName},
 		{"a slash at the end", list("-r", "tank/slash/"), "tank/slash/", ErrBadName},

@@ -44,6 +44,7 @@ func (s *Source) readTable(replaced bool) error {
 		return err
 	}
 	s.tracker.update(table, replaced)
+	s.crossings = crossings(table)
 	facts := make(map[uint64]fact, len(s.facts))
 	for _, m := range s.tracker.table {
 		if f, ok := s.facts[m.epoch]; ok {

@@ -2,6 +2,7 @@ package zfs
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,12 +36,13 @@ type Dataset struct {
 // such dataset, ErrNotMountable where it is no file system, and ErrOutput where
 // zfs wrote what was not expected.
 func (c Command) List(ctx context.Context, dataset string) ([]Dataset, error) {
-	args := listArguments("filesystem", "-r", dataset)
+	end := newEndProperty()
+	args := listArguments(end, "filesystem", "-r", dataset)
 	out, err := c.run(ctx, []string{dataset}, args...)
 	if err != nil {
 		return nil, err
 	}
-	list, err := parseDatasets(out)
+	list, err := parseDatasets(out, end)
 	if err != nil {
 		return nil, &Error{Args: args, Kind: ErrOutput, Err: err}
 	}
@@ -53,48 +55,48 @@ func (c Command) List(ctx context.Context, dataset string) ([]Dataset, error) {
 // Describe returns those file systems of these names that exist. It is quick
 // where List, over thousands, is not. Errors are as List's.
 func (c Command) Describe(ctx context.Context, names ...string) ([]Dataset, error) {
-	args := listArguments("filesystem", names...)
-	out, err := c.run(ctx, names, args...)
-	// Of what exists zfs tells, also where another does not.
-	if failure := (*Error)(nil); errors.As(err, &failure) && !onlyMissing(failure, names) {
-		return nil, err
-	}
-	list, err := parseDatasets(out)
-	if err != nil {
-		return nil, &Error{Args: args, Kind: ErrOutput, Err: err}
-	}
-	return list, nil
+	return c.existing(ctx, "filesystem", nil, names...)
 }
 
 // ListSnapshots returns the snapshots of the file system of this name and of all
 // below it. Errors are as List's.
 func (c Command) ListSnapshots(ctx context.Context, dataset string) ([]Dataset, error) {
-	return c.snapshots(ctx, []string{"-r"}, dataset)
+	return c.existing(ctx, "snapshot", []string{"-r"}, dataset)
 }
 
 // DescribeSnapshots returns the snapshots of those file systems of these names that
 // exist. Errors are as List's.
 func (c Command) DescribeSnapshots(ctx context.Context, names ...string) ([]Dataset, error) {
-	return c.snapshots(ctx, []string{"-d", "1"}, names...)
+	return c.existing(ctx, "snapshot", []string{"-d", "1"}, names...)
 }
 
-func (c Command) snapshots(ctx context.Context, depth []string, names ...string) ([]Dataset, error) {
-	args := listArguments("snapshot", append(depth, names...)...)
+// existing returns the datasets of a type that there are, of these names or as deep
+// below them as zfs is told. Of what exists zfs tells, also where another does not.
+func (c Command) existing(ctx context.Context, datasetType string, depth []string, names ...string) ([]Dataset, error) {
+	end := newEndProperty()
+	args := listArguments(end, datasetType, append(depth, names...)...)
 	out, err := c.run(ctx, names, args...)
 	if failure := (*Error)(nil); errors.As(err, &failure) && !onlyMissing(failure, names) {
 		return nil, err
 	}
-	list, err := parseDatasets(out)
+	list, err := parseDatasets(out, end)
 	if err != nil {
 		return nil, &Error{Args: args, Kind: ErrOutput, Err: err}
 	}
 	return list, nil
 }
 
+// newEndProperty returns the name of a property that nobody has ever set. What zfs
+// says of it comes after all that it says of a dataset, and ends it: a pinned
+// identity may be any text, also one with lines that look like another dataset's,
+// but none that ends with a word that was drawn after it was written.
+func newEndProperty() string { return "clonefs:end-" + strings.ToLower(rand.Text()) }
+
 // listArguments are zfs's arguments for a listing. "zfs get" is asked, and not
 // "zfs list", because it tells where a property was set.
-func listArguments(datasetType string, more ...string) []string {
-	return append([]string{"get", "-H", "-p", "-t", datasetType, "-o", "name,property,value,source", "guid," + IdentityProperty}, more...)
+func listArguments(end, datasetType string, more ...string) []string {
+	properties := "guid," + IdentityProperty + "," + end
+	return append([]string{"get", "-H", "-p", "-t", datasetType, "-o", "name,property,value,source", properties}, more...)
 }
 
 // onlyMissing says whether a run failed for no other reason than that some of
@@ -111,19 +113,20 @@ func onlyMissing(failure *Error, names []string) bool {
 	return true
 }
 
-// parseDatasets reads what listArguments ask for: of every file system one line a
-// property, in that order. A tab or newline in a pinned identity makes lines that
-// are refused, and so is a file system that is there twice: that would be such a
-// newline with another's lines behind it.
-func parseDatasets(out string) ([]Dataset, error) {
+// parseDatasets reads what listArguments ask for: of every dataset one line a
+// property, in that order, where the pinned identity's may be broken into several.
+// Who reads the property's name from the list of processes and is quick could still
+// write it into an identity. Since the last line is about their own dataset, that
+// is there twice then, and all is refused.
+func parseDatasets(out, end string) ([]Dataset, error) {
 	var list []Dataset
 	seen := make(map[string]bool)
-	lines := strings.Split(out, "\n")
-	if last := len(lines) - 1; lines[last] != "" {
-		return nil, fmt.Errorf("the last line is cut off: %q", lines[last])
-	}
-	for pair := range slices.Chunk(lines[:len(lines)-1], 2) {
-		dataset, err := parseDataset(pair)
+	for out != "" {
+		record, rest, ok := strings.Cut(out, "\t"+end+"\t-\t-\n")
+		if !ok {
+			return nil, fmt.Errorf("the end is missing: %q", out)
+		}
+		dataset, err := parseDataset(record)
 		if err != nil {
 			return nil, err
 		}
@@ -131,32 +134,29 @@ func parseDatasets(out string) ([]Dataset, error) {
 			return nil, fmt.Errorf("%q is there twice", dataset.Name)
 		}
 		seen[dataset.Name] = true
-		list = append(list, dataset)
+		list, out = append(list, dataset), rest
 	}
 	return list, nil
 }
 
-// parseDataset reads the lines of one file system.
-func parseDataset(lines []string) (Dataset, error) {
-	if len(lines) != 2 {
-		return Dataset{}, fmt.Errorf("a line is missing after %q", lines)
-	}
-	guid, err := parseProperty(lines[0], "guid")
+// parseDataset reads what is said of one dataset, up to its name in the last line.
+func parseDataset(record string) (Dataset, error) {
+	first, rest, _ := strings.Cut(record, "\n")
+	guid, err := parseProperty(first, "guid")
 	if err != nil {
 		return Dataset{}, err
-	}
-	pinned, err := parseProperty(lines[1], IdentityProperty)
-	if err != nil {
-		return Dataset{}, err
-	}
-	if pinned.dataset != guid.dataset {
-		return Dataset{}, fmt.Errorf("%q follows %q", lines[1], lines[0])
 	}
 	number, err := strconv.ParseUint(guid.value, 10, 64)
 	if err != nil {
-		return Dataset{}, fmt.Errorf("%q has no GUID: %w", lines[0], err)
+		return Dataset{}, fmt.Errorf("%q has no GUID: %w", first, err)
 	}
-	return Dataset{Name: guid.dataset, GUID: number, Identity: identity(number, pinned)}, nil
+	text, begins := strings.CutPrefix(rest, guid.dataset+"\t"+IdentityProperty+"\t")
+	text, ends := strings.CutSuffix(text, "\n"+guid.dataset)
+	tab := strings.LastIndexByte(text, '\t')
+	if !begins || !ends || tab < 0 || tab+1 == len(text) {
+		return Dataset{}, fmt.Errorf("want the %s of %q, have %q", IdentityProperty, guid.dataset, rest)
+	}
+	return Dataset{Name: guid.dataset, GUID: number, Identity: identity(number, text[:tab], text[tab+1:])}, nil
 }
 
 // A property is one line of zfs get.
@@ -171,14 +171,15 @@ func parseProperty(line, name string) (property, error) {
 	return property{dataset: fields[0], value: fields[2], source: fields[3]}, nil
 }
 
-// identity makes the identity of a file system.
-func identity(guid uint64, pinned property) string {
+// identity makes the identity of a dataset whose IdentityProperty has this value,
+// from this source.
+func identity(guid uint64, pinned, source string) string {
 	switch {
-	case pinned.source != "local":
+	case source != "local":
 		return "zfs:" + strconv.FormatUint(guid, 10)
-	case pinned.value == IdentityOriginal:
+	case pinned == IdentityOriginal:
 		return IdentityOriginal
 	default:
-		return "name:" + pinned.value
+		return "name:" + pinned
 	}
 }

@@ -21,17 +21,25 @@ func section(t *testing.T, recording string, command ...string) string {
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(text), "\n-- "+strings.Join(command, " ")+" --\n")
 	require.True(t, found, "%s has no section %q", recording, command)
-	body, _, more := strings.Cut(rest, "\n-- ")
+	body, _, more := strings.Cut("\n"+rest, "\n-- ")
 	if more {
 		body += "\n"
 	}
-	return body
+	return body[1:]
 }
 
-// recordedList returns the recorded output of a listing.
+// recordedEnd is the end property of the recordings.
+const recordedEnd = "clonefs:end-recorded"
+
+// recordedList returns the recorded output of a listing of file systems.
 func recordedList(t *testing.T, recording string, more ...string) string {
 	t.Helper()
-	return section(t, recording, append([]string{"zfs"}, listArguments("filesystem", more...)...)...)
+	return section(t, recording, listCommand("filesystem", more...)...)
+}
+
+// listCommand is a recorded listing's command.
+func listCommand(datasetType string, more ...string) []string {
+	return append([]string{"zfs"}, listArguments(recordedEnd, datasetType, more...)...)
 }
 
 // eachRecording runs a test on every recording.

@@ -80,8 +80,10 @@ type Source struct {
 	tracker tracker
 	facts   map[uint64]fact // by the mount's epoch
 	volumes map[string]*entry
-	ways    map[string]way   // places that lead to volumes
-	taken   map[uint64]taken // by the file system's GUID
+	ways    map[string]way // places that lead to volumes
+	// crossings are what is mounted, by the directory that it is mounted in.
+	crossings map[string][]crossing
+	taken     map[uint64]taken // by the file system's GUID
 	// questions counts the reasons to ask zfs of snapshots.
 	questions uint64
 	told      chan struct{} // closed, and made anew, when zfs has answered or failed

@@ -48,7 +48,7 @@ func TestARecordedMachineIsServed(t *testing.T) {
 	eachRecording(t, func(t *testing.T, recording string) {
 		m := newMachine()
 		m.table = recordedTable(t, recording)
-		list, err := parseDatasets(recordedList(t, recording, "-r", source))
+		list, err := parseDatasets(recordedList(t, recording, "-r", source), recordedEnd)
 		require.NoError(t, err)
 		for _, dataset := range list {
 			m.datasets[dataset.Name] = dataset

@@ -56,6 +56,19 @@ func TestTheTemplatesDatasetStaysWhereItIs(t *testing.T) {
 	require.ErrorIs(t, m.Rename(t.Context(), "job-1", strings.Repeat("x", 251)), syscall.ENAMETOOLONG)
 }
 
+func TestASnapshotIsNotTheClientsToDestroyOrRename(t *testing.T) {
+	m := &datasetManager{dataset: "tank", template: "tank/golden@v1"}
+	for name, err := range map[string]error{
+		"destroy":                       m.Destroy(t.Context(), "job-1@before"),
+		"destroy the source's own":      m.Destroy(t.Context(), "@before"),
+		"rename":                        m.Rename(t.Context(), "job-1@before", "job-1@after"),
+		"rename to what is no snapshot": m.Rename(t.Context(), "job-1@before", "job-2"),
+	} {
+		require.ErrorIs(t, err, syscall.EPERM, name)
+		require.ErrorContains(t, err, "before is a snapshot", name)
+	}
+}
+
 func TestPoolOf(t *testing.T) {
 	for name, want := range map[string]string{"tank": "tank", "tank/a/b": "tank", "tank@s": "tank", "tank/a@s": "tank"} {
 		require.Equal(t, want, poolOf(name))

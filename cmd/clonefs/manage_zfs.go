@@ -106,7 +106,7 @@ func (m *datasetManager) awaitVolume(ctx context.Context, name, dataset string) 
 
 // Destroy implements fs.Manager.
 func (m *datasetManager) Destroy(ctx context.Context, name string) error {
-	dataset, err := m.datasetOf(name)
+	dataset, err := m.noSnapshot(name)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (m *datasetManager) Destroy(ctx context.Context, name string) error {
 // dataset stays where it is, and what it is in: the template would have another
 // name then.
 func (m *datasetManager) Rename(ctx context.Context, name, newName string) error {
-	dataset, err := m.datasetOf(name)
+	dataset, err := m.noSnapshot(name)
 	if err != nil {
 		return err
 	}
@@ -154,6 +154,15 @@ func (m *datasetManager) datasetOf(name string) (string, error) {
 		return "", managedError{syscall.ENAMETOOLONG, fmt.Errorf("%s: names of datasets have at most %d characters", dataset, longestName)}
 	}
 	return dataset, nil
+}
+
+// noSnapshot is datasetOf for a volume that is there, with --snapshots perhaps as a
+// snapshot: those are not the clients' to destroy or rename.
+func (m *datasetManager) noSnapshot(name string) (string, error) {
+	if strings.Contains(name, "@") {
+		return "", managedError{syscall.EPERM, fmt.Errorf("%s/%s is a snapshot: only clones are destroyed and renamed through the mount, snapshots with zfs", m.dataset, name)}
+	}
+	return m.datasetOf(name)
 }
 
 // withUsers adds to an error that a dataset is busy who uses it.

@@ -10,7 +10,10 @@ import (
 	"github.com/clonefs/clonefs/zfs"
 )
 
-var _ fs.Source = datasets{}
+var (
+	_ fs.Source  = datasets{}
+	_ fs.Crosser = datasets{}
+)
 
 // datasets makes a source of package zfs one of package fs: neither package
 // knows the other.
@@ -63,6 +66,11 @@ func (d datasets) Volumes() []fs.Volume {
 func (d datasets) Volume(name string) (fs.Volume, bool) {
 	volume, ok := d.Source.Volume(name)
 	return fs.Volume(volume), ok
+}
+
+// Crossings implements fs.Crosser.
+func (d datasets) Crossings(volume fs.Volume, dir string) map[string]bool {
+	return d.Source.Crossings(zfs.Volume(volume), dir)
 }
 
 // Hides implements fs.Source: ZFS keeps nothing of its own among the files.

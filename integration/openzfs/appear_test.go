@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/clonefs/clonefs/integration/openzfs/pool"
 )
 
 func TestACloneIsOnTheMountAtTheFirstLookupAndInTheNextListing(t *testing.T) {
@@ -39,16 +41,16 @@ func TestNestedClonesAreNestedAlsoBelowAParentThatIsNeverMounted(t *testing.T) {
 	c.job("a")
 	c.job("a/b")
 	c.job("a/b/c")
-	c.zfs("create", "-o", "canmount=off", c.dataset("ci/off"))
+	c.ZFS("create", "-o", "canmount=off", c.Dataset("ci/off"))
 	c.requireGone("off")
 	c.job("off/child")
 	c.requireOwn("a", "a/b", "a/b/c", "off/child")
 	c.requireListed("a", "disk.vdi", "b")
 	c.requireListed("off", "child")
 
-	c.zfs("unmount", c.dataset("ci/a"))
-	c.zfs("set", "canmount=off", c.dataset("ci/a"))
-	c.zfs("mount", "-a")
+	c.ZFS("unmount", c.Dataset("ci/a"))
+	c.ZFS("set", "canmount=off", c.Dataset("ci/a"))
+	c.ZFS("mount", "-a")
 	c.requireOwn("a/b", "a/b/c")
 	c.requireListed("a", "b")
 }
@@ -60,9 +62,9 @@ func TestACloneIsServedFromWhereverItIsMounted(t *testing.T) {
 	c.job("legacy", "-o", "mountpoint=legacy")
 	c.requireGone("legacy")
 	at := t.TempDir()
-	c.run("mount", "-t", "zfs", c.dataset("ci/legacy"), at)
+	c.Run("mount", "-t", "zfs", c.Dataset("ci/legacy"), at)
 	c.requireOwn("legacy")
-	c.run("umount", at)
+	c.Run("umount", at)
 	c.requireGone("legacy")
 	c.requireListed("", "moved")
 }
@@ -71,19 +73,41 @@ func TestWhatIsMountedOverACloneIsNotServedAsIt(t *testing.T) {
 	c := newClones(t)
 	c.job("under")
 	c.requireOwn("under")
-	c.zfs("create", "-o", "mountpoint=legacy", c.dataset("over"))
-	at := filepath.Join(c.dir, "ci", "under")
-	c.run("mount", "-t", "zfs", c.dataset("over"), at)
+	c.ZFS("create", "-o", "mountpoint=legacy", c.Dataset("over"))
+	at := filepath.Join(c.Dir, "ci", "under")
+	c.Run("mount", "-t", "zfs", c.Dataset("over"), at)
 	c.requireGone("under/disk.vdi")
-	c.run("umount", at)
+	c.Run("umount", at)
 	c.requireOwn("under")
 	// The directory that an unmounted clone is mounted on is no volume.
-	c.zfs("unmount", c.dataset("ci/under"))
+	c.ZFS("unmount", c.Dataset("ci/under"))
 	require.NoError(t, os.MkdirAll(at, 0o755))
 	require.NoError(t, os.WriteFile(c.stored("under"), goldenImage(), 0o644))
 	if image, err := os.ReadFile(c.disk("under")); err == nil {
-		require.Equal(t, presentedUUID("zfs:"+c.guid("ci")), [16]byte(image[uuidOffset:]), "it belongs to the source's own files")
+		require.Equal(t, presentedUUID("zfs:"+c.GUID("ci")), [16]byte(image[uuidOffset:]), "it belongs to the source's own files")
 	}
+}
+
+func TestWhatIsMountedInACloneIsNeitherListedNorFound(t *testing.T) {
+	c := newClones(t)
+	c.job("job-1")
+	inside := filepath.Join(c.Dir, "ci", "job-1", "a b")
+	require.NoError(t, os.MkdirAll(filepath.Join(inside, "c"), 0o755))
+	c.requireListed("job-1", "disk.vdi", "a b")
+	c.ZFS("create", "-o", "mountpoint=legacy", c.Dataset("other"))
+	for _, mount := range [][]string{{"-t", "tmpfs", "none"}, {"-t", "zfs", c.Dataset("other")}} {
+		c.Run("mount", append(mount, filepath.Join(inside, "c"))...)
+		require.Empty(t, c.list("job-1/a b"))
+		c.requireGone("job-1/a b/c")
+		c.Run("umount", filepath.Join(inside, "c"))
+		require.Equal(t, []string{"c"}, c.list("job-1/a b"))
+		require.DirExists(t, filepath.Join(c.at, "job-1", "a b", "c"))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(inside, "..", "part"), 0o755))
+	c.Run("mount", "-o", "bind", filepath.Join(inside, "..", "part"), filepath.Join(inside, "c"))
+	require.Equal(t, []string{"c"}, c.list("job-1/a b"), "a part of the same file system")
+	require.DirExists(t, filepath.Join(c.at, "job-1", "a b", "c"))
+	c.Run("umount", filepath.Join(inside, "c"))
 }
 
 func TestAReadOnlyCloneIsReadOnlyAndAQuotaIsAQuota(t *testing.T) {
@@ -92,7 +116,7 @@ func TestAReadOnlyCloneIsReadOnlyAndAQuotaIsAQuota(t *testing.T) {
 	c.requireOwn("ro")
 	_, err := os.OpenFile(c.disk("ro"), os.O_RDWR, 0)
 	require.ErrorIs(t, err, unix.EROFS)
-	c.zfs("set", "readonly=off", c.dataset("ci/ro"))
+	c.ZFS("set", "readonly=off", c.Dataset("ci/ro"))
 	file, err := os.OpenFile(c.disk("ro"), os.O_RDWR, 0)
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
@@ -104,7 +128,7 @@ func TestAReadOnlyCloneIsReadOnlyAndAQuotaIsAQuota(t *testing.T) {
 
 func TestAReceivedFileSystemIsAVolume(t *testing.T) {
 	c := newClones(t)
-	c.run("sh", "-c", "zfs send '"+c.dataset(snapshot)+"' | zfs receive '"+c.dataset("ci/received")+"'")
+	c.Run("sh", "-c", "zfs send '"+c.Dataset(snapshot)+"' | zfs receive '"+c.Dataset("ci/received")+"'")
 	c.requireOwn("received")
 	c.requireListed("", "received")
 }
@@ -113,7 +137,7 @@ func TestAPinnedIdentityIsPresented(t *testing.T) {
 	c := newClones(t)
 	c.job("pinned", "-o", "clonefs:identity=ci-7")
 	require.Equal(t, presentedUUID("name:ci-7"), c.uuid(c.disk("pinned")))
-	c.zfs("destroy", c.dataset("ci/pinned"))
+	c.ZFS("destroy", c.Dataset("ci/pinned"))
 	c.job("pinned", "-o", "clonefs:identity=ci-7")
 	require.Equal(t, presentedUUID("name:ci-7"), c.uuid(c.disk("pinned")), "made again")
 	c.job("original", "-o", "clonefs:identity=original")
@@ -123,8 +147,8 @@ func TestAPinnedIdentityIsPresented(t *testing.T) {
 }
 
 func TestADatasetThatIsMissingIsAnErrorThatSaysSo(t *testing.T) {
-	p := newPool(t)
-	out, err := exec.Command("clonefs", "mount", "zfs:"+p.dataset("none"), t.TempDir()).CombinedOutput()
+	p := pool.New(t)
+	out, err := exec.Command("clonefs", "mount", "zfs:"+p.Dataset("none"), t.TempDir()).CombinedOutput()
 	require.Error(t, err)
-	require.Contains(t, string(out), "there is no dataset "+p.dataset("none"))
+	require.Contains(t, string(out), "there is no dataset "+p.Dataset("none"))
 }

@@ -12,24 +12,24 @@ import (
 func TestAMountKeepsNoDatasetBusy(t *testing.T) {
 	c := newClones(t)
 	c.job("job-1")
-	c.zfs("snapshot", c.dataset("ci/job-1@now"))
+	c.ZFS("snapshot", c.Dataset("ci/job-1@now"))
 	c.requireOwn("job-1")
 	require.NoError(t, os.WriteFile(filepath.Join(c.at, "job-1", "new"), []byte("new"), 0o644))
 	c.list("job-1")
 
-	c.zfs("unmount", c.dataset("ci/job-1"))
-	c.zfs("mount", c.dataset("ci/job-1"))
+	c.ZFS("unmount", c.Dataset("ci/job-1"))
+	c.ZFS("mount", c.Dataset("ci/job-1"))
 	c.requireOwn("job-1")
-	c.zfs("rollback", c.dataset("ci/job-1@now"))
+	c.ZFS("rollback", c.Dataset("ci/job-1@now"))
 	c.requireOwn("job-1")
 	c.requireGone("job-1/new")
-	c.zfs("rename", c.dataset("ci/job-1"), c.dataset("ci/job-2"))
+	c.ZFS("rename", c.Dataset("ci/job-1"), c.Dataset("ci/job-2"))
 	c.requireOwn("job-2")
-	c.zfs("destroy", "-r", c.dataset("ci/job-2"))
+	c.ZFS("destroy", "-r", c.Dataset("ci/job-2"))
 	c.requireGone("job-2")
 	c.job("job-3")
 	c.requireOwn("job-3")
-	c.run("zpool", "export", c.name)
+	c.Export()
 	c.requireGone("job-3")
 }
 
@@ -38,11 +38,11 @@ func TestAnOpenFileKeepsItsDatasetBusyUntilItIsClosed(t *testing.T) {
 	c.job("job-1")
 	file, err := os.Open(c.disk("job-1"))
 	require.NoError(t, err)
-	out, err := exec.Command("zfs", "destroy", c.dataset("ci/job-1")).CombinedOutput()
+	out, err := exec.Command("zfs", "destroy", c.Dataset("ci/job-1")).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "busy")
 	require.NoError(t, file.Close())
-	c.eventuallyZFS("destroy", c.dataset("ci/job-1"))
+	c.Eventually("zfs", "destroy", c.Dataset("ci/job-1"))
 	c.requireGone("job-1")
 }
 
@@ -50,7 +50,7 @@ func TestAWorkingDirectoryOnTheMountKeepsNoDatasetBusy(t *testing.T) {
 	c := newClones(t)
 	c.job("job-1")
 	t.Chdir(filepath.Join(c.at, "job-1"))
-	c.zfs("destroy", c.dataset("ci/job-1"))
+	c.ZFS("destroy", c.Dataset("ci/job-1"))
 	_, err := os.ReadFile("disk.vdi")
 	require.Error(t, err)
 	t.Chdir("/")
@@ -67,14 +67,14 @@ func TestARecreatedCloneShowsNothingOfTheOneBefore(t *testing.T) {
 				if options != nil {
 					return "name:pinned"
 				}
-				return "zfs:" + c.guid("ci/job-1")
+				return "zfs:" + c.GUID("ci/job-1")
 			}
 			c.job("job-1", options...)
 			c.requirePresented("job-1", identity())
 			t.Chdir(filepath.Join(c.at, "job-1"))
 			for range 3 {
 				require.NoError(t, os.WriteFile(c.disk("job-1"), []byte("what was written here goes with the clone"), 0o644))
-				c.eventuallyZFS("destroy", c.dataset("ci/job-1"))
+				c.Eventually("zfs", "destroy", c.Dataset("ci/job-1"))
 				c.job("job-1", options...)
 				c.requirePresented("job-1", identity())
 				// The directory that it was, which is still the working one,

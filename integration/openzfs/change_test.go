@@ -3,7 +3,6 @@ package openzfs
 import (
 	"io"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,23 +10,23 @@ import (
 
 func TestARenamedCloneKeepsItsUUID(t *testing.T) {
 	c := newClones(t)
-	c.zfs("create", c.dataset("ci/group"))
+	c.ZFS("create", c.Dataset("ci/group"))
 	c.job("group/job-1")
 	before := c.uuid(c.disk("group/job-1"))
 
-	c.zfs("rename", c.dataset("ci/group/job-1"), c.dataset("ci/group/job-2"))
+	c.ZFS("rename", c.Dataset("ci/group/job-1"), c.Dataset("ci/group/job-2"))
 	c.requireGone("group/job-1")
 	require.Equal(t, before, c.uuid(c.disk("group/job-2")))
 	c.requireListed("group", "job-2")
 
-	c.zfs("rename", c.dataset("ci/group"), c.dataset("ci/team"))
+	c.ZFS("rename", c.Dataset("ci/group"), c.Dataset("ci/team"))
 	c.requireGone("group")
 	require.Equal(t, before, c.uuid(c.disk("team/job-2")))
 	c.requireListed("", "team")
 
-	c.zfs("rename", c.dataset("ci/team/job-2"), c.dataset("gone"))
+	c.ZFS("rename", c.Dataset("ci/team/job-2"), c.Dataset("gone"))
 	c.requireGone("team/job-2")
-	c.zfs("rename", c.dataset("gone"), c.dataset("ci/back"))
+	c.ZFS("rename", c.Dataset("gone"), c.Dataset("ci/back"))
 	require.Equal(t, before, c.uuid(c.disk("back")))
 }
 
@@ -39,8 +38,8 @@ func TestPromotingACloneChangesNoUUID(t *testing.T) {
 		c.job(name)
 		before[name] = c.uuid(c.disk(name))
 	}
-	c.zfs("promote", c.dataset("ci/job-2"))
-	c.zfs("snapshot", c.dataset("ci/job-2@later"))
+	c.ZFS("promote", c.Dataset("ci/job-2"))
+	c.ZFS("snapshot", c.Dataset("ci/job-2@later"))
 	for _, name := range names {
 		require.Equal(t, before[name], c.uuid(c.disk(name)), name)
 	}
@@ -61,11 +60,11 @@ func overwrite(t *testing.T, file string) {
 func TestARollbackIsSeenWithTheImageClosedCachedOrOpen(t *testing.T) {
 	c := newClones(t)
 	c.job("job-1")
-	c.zfs("snapshot", c.dataset("ci/job-1@now"))
+	c.ZFS("snapshot", c.Dataset("ci/job-1@now"))
 
 	t.Run("closed", func(t *testing.T) {
 		overwrite(t, c.disk("job-1"))
-		c.eventuallyZFS("rollback", c.dataset("ci/job-1@now"))
+		c.Eventually("zfs", "rollback", c.Dataset("ci/job-1@now"))
 		c.requireOwn("job-1")
 	})
 	t.Run("in the page cache", func(t *testing.T) {
@@ -73,7 +72,7 @@ func TestARollbackIsSeenWithTheImageClosedCachedOrOpen(t *testing.T) {
 		image, err := os.ReadFile(c.disk("job-1"))
 		require.NoError(t, err)
 		require.Contains(t, string(image[4096:]), "changed")
-		c.eventuallyZFS("rollback", c.dataset("ci/job-1@now"))
+		c.Eventually("zfs", "rollback", c.Dataset("ci/job-1@now"))
 		c.requireOwn("job-1")
 	})
 	t.Run("open", func(t *testing.T) {
@@ -82,7 +81,7 @@ func TestARollbackIsSeenWithTheImageClosedCachedOrOpen(t *testing.T) {
 		require.NoError(t, err)
 		_, err = io.ReadAll(image)
 		require.NoError(t, err)
-		c.eventuallyZFS("rollback", c.dataset("ci/job-1@now"))
+		c.Eventually("zfs", "rollback", c.Dataset("ci/job-1@now"))
 		c.requireOwn("job-1")
 		require.NoError(t, image.Close())
 		c.requireOwn("job-1")
@@ -114,10 +113,10 @@ func TestAnExportedPoolComesBackWithEveryUUID(t *testing.T) {
 		before[name] = c.uuid(c.disk(name))
 	}
 	for range 2 {
-		c.run("zpool", "export", c.name)
+		c.Export()
 		c.requireGone(names...)
 		require.Empty(t, c.list(""))
-		c.run("zpool", "import", "-o", "cachefile=none", "-d", filepath.Dir(c.file), c.name)
+		c.Import()
 		for _, name := range names {
 			require.Equal(t, before[name], c.uuid(c.disk(name)), name)
 		}
@@ -129,7 +128,7 @@ func TestTheSameUUIDsAreThereAfterAnotherMount(t *testing.T) {
 	c := newClones(t)
 	c.job("job-1")
 	before := c.uuid(c.disk("job-1"))
-	c.run("clonefs", "unmount", c.at)
+	c.Run("clonefs", "unmount", c.at)
 	c.mount()
 	require.Equal(t, before, c.uuid(c.disk("job-1")))
 }

@@ -12,8 +12,8 @@ import (
 // pin sets a clone's identity, which has been mounted last: zfs is asked again of
 // such a one when another is mounted, and else every half minute.
 func (c *clones) pin(name, identity string) {
-	c.t.Helper()
-	c.zfs("set", "clonefs:identity="+identity, c.dataset("ci/"+name))
+	c.T.Helper()
+	c.ZFS("set", "clonefs:identity="+identity, c.Dataset("ci/"+name))
 	c.job("after-" + identity)
 	c.requireOwn("after-" + identity)
 }
@@ -21,7 +21,7 @@ func (c *clones) pin(name, identity string) {
 func TestAnIdentityThatIsPinnedWhileAFileIsOpenCountsWhenTheLastIsClosed(t *testing.T) {
 	c := newClones(t)
 	c.job("job-1")
-	own := presentedUUID("zfs:" + c.guid("ci/job-1"))
+	own := presentedUUID("zfs:" + c.GUID("ci/job-1"))
 	one, err := os.Open(c.disk("job-1"))
 	require.NoError(t, err)
 	two, err := os.OpenFile(c.disk("job-1"), os.O_RDWR, 0)
@@ -63,14 +63,33 @@ func TestTwoVolumesWithOneIdentityAreServedMarkedAndWarnedOfOnce(t *testing.T) {
 		c.requireListed("", "job-1", "job-2", "job-3")
 	}
 	require.Eventually(t, func() bool { return warnings() > 0 }, time.Second, 10*time.Millisecond)
-	c.zfs("unmount", c.dataset("ci/job-2"))
+	c.ZFS("unmount", c.Dataset("ci/job-2"))
 	c.requireGone("job-2/disk.vdi")
-	c.zfs("mount", c.dataset("ci/job-2"))
+	c.ZFS("mount", c.Dataset("ci/job-2"))
 	c.requirePresented("job-2", "name:twin")
-	c.zfs("rename", c.dataset("ci/job-3"), c.dataset("ci/job-4"))
+	c.ZFS("rename", c.Dataset("ci/job-3"), c.Dataset("ci/job-4"))
 	c.requireOwn("job-4")
-	out := c.run("clonefs", "ls", c.at)
+	out := c.Run("clonefs", "ls", c.at)
 	require.Contains(t, out, "VirtualBox takes only one of these")
 	require.Contains(t, out, "\n  job-1/disk.vdi\n  job-2/disk.vdi")
 	require.Equal(t, 1, warnings())
+}
+
+func TestAnIdentityThatLooksLikeAnotherDatasetsIsItsOwn(t *testing.T) {
+	c := newClones(t)
+	victim := c.Dataset("ci/victim")
+	c.job("victim")
+	for name, identity := range map[string]string{
+		"tabs":   "a\tlocal\t",
+		"forger": "x\tlocal\n" + victim + "\tguid\t1\t-\n" + victim + "\tclonefs:identity\tstolen\tlocal\n" + victim + "\tclonefs:end-\t-\t-",
+	} {
+		c.job(name, "-o", "clonefs:identity="+identity)
+		c.requirePresented(name, "name:"+identity)
+	}
+	c.job("later")
+	c.requireOwn("later", "victim")
+	c.Run("clonefs", "unmount", c.at)
+	c.mount()
+	c.requireOwn("later", "victim")
+	c.requireListed("", "victim", "tabs", "forger", "later")
 }

@@ -2,7 +2,6 @@ package openzfs
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/clonefs/clonefs/integration/openzfs/pool"
 )
 
 // storedUUID is the golden image's, as it is stored.
@@ -35,22 +36,13 @@ func goldenImage() []byte {
 	return image
 }
 
-// presentedUUID is what a volume of this identity presents, by the definition and
-// not by our own code.
-func presentedUUID(identity string) [16]byte {
-	free := [16]byte{4: 0xff, 5: 0xff, 6: 0xff, 7: 0x0f, 8: 0x3f, 9: 0xff, 10: 0xff, 11: 0xff}
-	sum := sha256.Sum256([]byte("clonefs/1\x00" + identity))
-	uuid := storedUUID
-	for i := range uuid {
-		uuid[i] ^= sum[i] & free[i]
-	}
-	return uuid
-}
+// presentedUUID is what a volume of this identity presents.
+func presentedUUID(identity string) [16]byte { return pool.Present(storedUUID, identity) }
 
 // clones are a golden image, clones of it, and a mount that presents them. The
 // golden image is in the dataset golden, the clones are below ci.
 type clones struct {
-	*pool
+	*pool.Pool
 	at  string // the mount point
 	log string // the daemon's
 }
@@ -61,91 +53,99 @@ const snapshot = "golden@v1"
 // ends.
 func newClones(t *testing.T, flags ...string) *clones {
 	t.Helper()
-	p := newPool(t)
-	p.zfs("create", p.dataset("ci"))
-	p.zfs("create", p.dataset("golden"))
-	require.NoError(t, os.WriteFile(filepath.Join(p.dir, "golden", "disk.vdi"), goldenImage(), 0o644))
-	p.zfs("snapshot", p.dataset(snapshot))
-	c := &clones{pool: p, at: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
+	c := newUnmounted(t)
 	c.mount(flags...)
+	return c
+}
+
+// newUnmounted is newClones for a test that mounts by itself, which it must.
+func newUnmounted(t *testing.T) *clones {
+	t.Helper()
+	p := pool.New(t)
+	p.ZFS("create", p.Dataset("ci"))
+	p.ZFS("create", p.Dataset("golden"))
+	require.NoError(t, os.WriteFile(filepath.Join(p.Dir, "golden", "disk.vdi"), goldenImage(), 0o644))
+	p.ZFS("snapshot", p.Dataset(snapshot))
+	c := &clones{Pool: p, at: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
 	t.Cleanup(c.unmountAtEnd)
 	return c
 }
 
 // mount mounts the clones.
 func (c *clones) mount(flags ...string) {
-	c.t.Helper()
+	c.T.Helper()
 	args := append([]string{"mount", "--log-file=" + c.log}, flags...)
-	c.run("clonefs", append(args, "zfs:"+c.dataset("ci"), c.at)...)
+	c.Run("clonefs", append(args, "zfs:"+c.Dataset("ci"), c.at)...)
 }
 
 // unmountAtEnd unmounts, and shows the daemon's log where the test failed.
 func (c *clones) unmountAtEnd() {
 	out, err := exec.Command("clonefs", "unmount", c.at).CombinedOutput()
-	if log, _ := os.ReadFile(c.log); c.t.Failed() {
-		c.t.Logf("the daemon's log:\n%s", log)
+	if log, _ := os.ReadFile(c.log); c.T.Failed() {
+		c.T.Logf("the daemon's log:\n%s", log)
 	}
-	require.NoError(c.t, err, "%s", out)
+	require.NoError(c.T, err, "%s", out)
 }
 
 // job makes a clone.
 func (c *clones) job(name string, options ...string) {
-	c.t.Helper()
-	c.clone(snapshot, "ci/"+name, options...)
+	c.T.Helper()
+	c.Clone(snapshot, "ci/"+name, options...)
 }
 
 // disk is a clone's image on the mount.
 func (c *clones) disk(name string) string { return filepath.Join(c.at, name, "disk.vdi") }
 
 // stored is a clone's image in the clone, where that is mounted as it is by itself.
-func (c *clones) stored(name string) string { return filepath.Join(c.dir, "ci", name, "disk.vdi") }
+func (c *clones) stored(name string) string { return filepath.Join(c.Dir, "ci", name, "disk.vdi") }
 
 // uuid reads an image's UUID.
 func (c *clones) uuid(file string) [16]byte {
-	c.t.Helper()
+	c.T.Helper()
 	image, err := os.ReadFile(file)
-	require.NoError(c.t, err)
-	require.Greater(c.t, len(image), 512)
+	require.NoError(c.T, err)
+	require.Greater(c.T, len(image), 512)
 	return [16]byte(image[uuidOffset:])
 }
 
 // requireOwn requires, at once, that a clone is on the mount, whole and with the
 // UUID that its GUID gives it.
 func (c *clones) requireOwn(names ...string) {
-	c.t.Helper()
+	c.T.Helper()
+	guids := c.GUIDs("ci", names...)
 	for _, name := range names {
-		c.requirePresented(name, "zfs:"+c.guid("ci/"+name))
+		c.requirePresented(name, "zfs:"+guids[name])
 	}
 }
 
 // requirePresented requires, at once, that a clone is on the mount, whole and with
 // the UUID that an identity gives it.
 func (c *clones) requirePresented(name, identity string) {
-	c.t.Helper()
+	c.T.Helper()
 	want := goldenImage()
 	uuid := presentedUUID(identity)
 	copy(want[uuidOffset:], uuid[:])
 	got, err := os.ReadFile(c.disk(name))
-	require.NoError(c.t, err, "%q", name)
-	require.Len(c.t, got, len(want), "%q", name)
-	require.Equal(c.t, uuid, [16]byte(got[uuidOffset:]), "%q", name)
-	require.True(c.t, bytes.Equal(want, got), "%q is not the golden image with a UUID of its own", name)
+	require.NoError(c.T, err, "%q", name)
+	require.Len(c.T, got, len(want), "%q", name)
+	require.Equal(c.T, uuid, [16]byte(got[uuidOffset:]), "%q", name)
+	require.True(c.T, bytes.Equal(want, got), "%q is not the golden image with a UUID of its own", name)
 }
 
 // requireGone requires, at once, that there is no such name on the mount.
 func (c *clones) requireGone(names ...string) {
-	c.t.Helper()
+	c.T.Helper()
 	for _, name := range names {
 		_, err := os.Lstat(filepath.Join(c.at, name))
-		require.ErrorIs(c.t, err, os.ErrNotExist, "%q", name)
+		require.ErrorIs(c.T, err, os.ErrNotExist, "%q", name)
 	}
 }
 
 // list lists a directory of the mount.
 func (c *clones) list(dir string) []string {
-	c.t.Helper()
+	c.T.Helper()
 	entries, err := os.ReadDir(filepath.Join(c.at, dir))
-	require.NoError(c.t, err)
+	require.NoError(c.T, err)
 	names := make([]string, 0, len(entries))
 	for _, entry := range entries {
 		names = append(names, entry.Name())
@@ -156,22 +156,8 @@ func (c *clones) list(dir string) []string {
 // requireListed requires that within a second a listing shows these names and no
 // other.
 func (c *clones) requireListed(dir string, names ...string) {
-	c.t.Helper()
-	require.EventuallyWithT(c.t, func(t *assert.CollectT) {
+	c.T.Helper()
+	require.EventuallyWithT(c.T, func(t *assert.CollectT) {
 		assert.ElementsMatch(t, names, c.list(dir))
 	}, time.Second, 20*time.Millisecond)
-}
-
-// commandLimit is for the zfs program, which in an emulated guest may take more than
-// a second by itself. It says nothing about the mount.
-const commandLimit = 15 * time.Second
-
-// eventuallyZFS runs zfs until it succeeds: the kernel tells a FUSE file system of
-// a file's last close only after close(2) has returned.
-func (c *clones) eventuallyZFS(args ...string) {
-	c.t.Helper()
-	require.EventuallyWithT(c.t, func(t *assert.CollectT) {
-		out, err := exec.Command("zfs", args...).CombinedOutput()
-		assert.NoError(t, err, "zfs %v: %s", args, out)
-	}, commandLimit, 20*time.Millisecond)
 }

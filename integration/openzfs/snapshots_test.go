@@ -18,19 +18,19 @@ import (
 
 // snapshot makes a snapshot of a clone.
 func (c *clones) snapshot(name string) {
-	c.t.Helper()
-	c.zfs("snapshot", c.dataset("ci/"+name))
+	c.T.Helper()
+	c.ZFS("snapshot", c.Dataset("ci/"+name))
 }
 
 // mountedSnapshots are the snapshots that are mounted.
 func (c *clones) mountedSnapshots() []string {
-	c.t.Helper()
+	c.T.Helper()
 	table, err := os.ReadFile("/proc/self/mounts")
-	require.NoError(c.t, err)
+	require.NoError(c.T, err)
 	var mounted []string
 	for line := range strings.Lines(string(table)) {
 		source, _, _ := strings.Cut(line, " ")
-		if name, ok := strings.CutPrefix(source, c.dataset("ci/")); ok && strings.Contains(name, "@") {
+		if name, ok := strings.CutPrefix(source, c.Dataset("ci/")); ok && strings.Contains(name, "@") {
 			mounted = append(mounted, name)
 		}
 	}
@@ -39,7 +39,7 @@ func (c *clones) mountedSnapshots() []string {
 
 // nobody runs a program as a user without rights.
 func (c *clones) nobody(name string, args ...string) error {
-	require.NoError(c.t, os.Chmod(filepath.Dir(c.at), 0o711))
+	require.NoError(c.T, os.Chmod(filepath.Dir(c.at), 0o711))
 	command := exec.Command(name, args...)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := command.CombinedOutput()
@@ -64,12 +64,12 @@ func TestSnapshotsAreVolumesThatAreReadOnly(t *testing.T) {
 	c.job("group/job-2")
 	c.snapshot("group/job-2@s")
 	c.requireOwn("group/job-2@s")
-	require.NoError(t, os.WriteFile(filepath.Join(c.dir, "ci", "own"), []byte("own"), 0o644))
-	c.zfs("snapshot", c.dataset("ci@top"))
+	require.NoError(t, os.WriteFile(filepath.Join(c.Dir, "ci", "own"), []byte("own"), 0o644))
+	c.ZFS("snapshot", c.Dataset("ci@top"))
 	require.Contains(t, c.list("@top"), "own")
 	c.requireListed("", "job-1", "job-1@one", "job-1@a b", "job-1@...", "group", "@top", "own")
 	c.requireListed("group", "disk.vdi", "job-2", "job-2@s")
-	c.zfs("set", "clonefs:identity=pinned", c.dataset("ci/group/job-2@s"))
+	c.ZFS("set", "clonefs:identity=pinned", c.Dataset("ci/group/job-2@s"))
 	c.job("group/job-3") // what was mounted last is asked of again, and
 	c.snapshot("group/job-2@t")
 	require.Eventually(t, func() bool {
@@ -95,7 +95,7 @@ func TestSnapshotsAreNotServedUnasked(t *testing.T) {
 	c.snapshot("job-1@one")
 	c.requireGone("job-1@one")
 	require.Equal(t, []string{"job-1"}, c.list(""))
-	c.run("clonefs", "unmount", c.at)
+	c.Run("clonefs", "unmount", c.at)
 	c.mount("-o", "snapshots")
 	c.requireOwn("job-1@one")
 }
@@ -109,7 +109,7 @@ func TestAListingMountsNoSnapshot(t *testing.T) {
 		c.snapshot(names[i])
 	}
 	c.requireListed("", append(names, "job-1")...)
-	out := c.run("ls", "-l", c.at)
+	out := c.Run("ls", "-l", c.at)
 	require.Contains(t, out, "job-1@s7")
 	for _, name := range names {
 		var s unix.Stat_t
@@ -151,7 +151,7 @@ func TestSnapshotsComeAndGo(t *testing.T) {
 		c.requireOwn("job-1@s")
 		c.requireListed("", "job-1", "job-1@s")
 		t.Chdir(filepath.Join(c.at, "job-1@s"))
-		c.zfs("destroy", c.dataset("ci/job-1@s"))
+		c.ZFS("destroy", c.Dataset("ci/job-1@s"))
 		_, err := os.ReadFile("disk.vdi")
 		require.Error(t, err)
 		require.NoError(t, os.Chdir("/"))
@@ -161,15 +161,15 @@ func TestSnapshotsComeAndGo(t *testing.T) {
 	c.snapshot("job-1@s")
 	c.requireListed("", "job-1", "job-1@s")
 	before := c.uuid(c.disk("job-1@s"))
-	c.zfs("rename", c.dataset("ci/job-1@s"), c.dataset("ci/job-1@t"))
+	c.ZFS("rename", c.Dataset("ci/job-1@s"), c.Dataset("ci/job-1@t"))
 	c.requireGone("job-1@s")
 	require.Equal(t, before, c.uuid(c.disk("job-1@t")))
-	c.zfs("rename", c.dataset("ci/job-1"), c.dataset("ci/job-2"))
+	c.ZFS("rename", c.Dataset("ci/job-1"), c.Dataset("ci/job-2"))
 	c.requireGone("job-1@t")
 	require.Equal(t, before, c.uuid(c.disk("job-2@t")))
-	c.clone("ci/job-2@t", "ci/job-3")
+	c.Clone("ci/job-2@t", "ci/job-3")
 	c.requireOwn("job-3")
-	c.zfs("promote", c.dataset("ci/job-3"))
+	c.ZFS("promote", c.Dataset("ci/job-3"))
 	c.requireGone("job-2@t")
 	require.Equal(t, before, c.uuid(c.disk("job-3@t")), "promote gave it away")
 }
@@ -181,18 +181,18 @@ func TestAMountKeepsNoSnapshotBusy(t *testing.T) {
 	c.requireOwn("job-1", "job-1@one")
 	require.NotEmpty(t, c.mountedSnapshots())
 
-	c.zfs("rollback", c.dataset("ci/job-1@one"))
+	c.ZFS("rollback", c.Dataset("ci/job-1@one"))
 	c.requireOwn("job-1", "job-1@one")
 	c.snapshot("job-1@two")
 	c.requireOwn("job-1@two")
-	c.zfs("rollback", "-r", c.dataset("ci/job-1@one"))
+	c.ZFS("rollback", "-r", c.Dataset("ci/job-1@one"))
 	c.requireGone("job-1@two")
 	c.requireOwn("job-1@one")
-	c.zfs("unmount", c.dataset("ci/job-1"))
+	c.ZFS("unmount", c.Dataset("ci/job-1"))
 	c.requireGone("job-1/disk.vdi", "job-1@one")
-	c.zfs("mount", c.dataset("ci/job-1"))
+	c.ZFS("mount", c.Dataset("ci/job-1"))
 	c.requireOwn("job-1@one")
-	c.zfs("destroy", "-r", c.dataset("ci/job-1"))
+	c.ZFS("destroy", "-r", c.Dataset("ci/job-1"))
 	c.requireGone("job-1", "job-1@one")
 
 	c.job("job-1")
@@ -200,17 +200,17 @@ func TestAMountKeepsNoSnapshotBusy(t *testing.T) {
 	c.requireOwn("job-1@one")
 	file, err := os.Open(c.disk("job-1@one"))
 	require.NoError(t, err)
-	out, err := exec.Command("zfs", "destroy", c.dataset("ci/job-1@one")).CombinedOutput()
+	out, err := exec.Command("zfs", "destroy", c.Dataset("ci/job-1@one")).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "busy")
 	image, err := io.ReadAll(file)
 	require.NoError(t, err)
 	require.Len(t, image, imageSize)
 	require.NoError(t, file.Close())
-	c.eventuallyZFS("destroy", c.dataset("ci/job-1@one"))
+	c.Eventually("zfs", "destroy", c.Dataset("ci/job-1@one"))
 	c.snapshot("job-1@one")
 	c.requireOwn("job-1@one")
-	c.run("zpool", "export", c.name)
+	c.Export()
 	c.requireGone("job-1@one")
 }
 
@@ -238,7 +238,7 @@ func TestASnapshotIsUnmountedWhenNobodyUsesIt(t *testing.T) {
 	require.Equal(t, []string{"job-1@one"}, c.mountedSnapshots(), "it is in use")
 	require.NoError(t, file.Close())
 	require.Eventually(t, func() bool { return len(c.mountedSnapshots()) == 0 }, 10*time.Second, 50*time.Millisecond)
-	require.NotEmpty(t, c.run("ls", "-ld", top))
+	require.NotEmpty(t, c.Run("ls", "-ld", top))
 	require.Empty(t, c.mountedSnapshots(), "its root is known now")
 	require.Equal(t, first, inode(), "mounted again, for a process that has stayed there")
 	t.Chdir("/")
@@ -252,14 +252,14 @@ func TestSnapshotsAreListedByTheProgram(t *testing.T) {
 	var list struct {
 		Images []struct{ Volume, Identity, Stored, Presented string }
 	}
-	for target, count := range map[string]int{c.at: 2, "zfs:" + c.dataset("ci"): 2} {
-		require.NoError(t, json.Unmarshal([]byte(c.run("clonefs", "ls", "--snapshots", "--json", target)), &list))
+	for target, count := range map[string]int{c.at: 2, "zfs:" + c.Dataset("ci"): 2} {
+		require.NoError(t, json.Unmarshal([]byte(c.Run("clonefs", "ls", "--snapshots", "--json", target)), &list))
 		require.Len(t, list.Images, count)
 		require.Equal(t, "job-1@one", list.Images[1].Volume)
-		require.Equal(t, "zfs:"+c.guid("ci/job-1@one"), list.Images[1].Identity)
+		require.Equal(t, "zfs:"+c.GUID("ci/job-1@one"), list.Images[1].Identity)
 		require.Equal(t, list.Images[0].Stored, list.Images[1].Stored)
 		require.NotEqual(t, list.Images[0].Presented, list.Images[1].Presented)
 	}
-	require.NoError(t, json.Unmarshal([]byte(c.run("clonefs", "ls", "--json", c.at)), &list))
+	require.NoError(t, json.Unmarshal([]byte(c.Run("clonefs", "ls", "--json", c.at)), &list))
 	require.Len(t, list.Images, 1)
 }

@@ -58,7 +58,7 @@ func TestTheMountGoesOnWhenZFSDoesNot(t *testing.T) {
 				require.NoError(t, err)
 			}
 			require.Less(t, time.Since(began), time.Second)
-			c.zfs("destroy", c.dataset("ci/leaves"))
+			c.ZFS("destroy", c.Dataset("ci/leaves"))
 			c.requireGone("leaves")
 			do("")
 			require.Eventually(t, func() bool { _, err := os.Lstat(c.disk("new")); return err == nil }, 20*time.Second, 50*time.Millisecond)

@@ -48,9 +48,12 @@ mount -o bind "/tmp/tank/vm images/job-1/dir" /tmp/bind
 ls "/tmp/tank/vm images/job-1/.zfs/snapshot/of a clone" >/dev/null
 
 show cat /proc/self/mountinfo
-get() {
-	show zfs get -H -p -t filesystem -o name,property,value,source guid,clonefs:identity "$@"
+list() {
+	type=$1
+	shift
+	show zfs get -H -p -t "$type" -o name,property,value,source guid,clonefs:identity,clonefs:end-recorded "$@"
 }
+get() { list filesystem "$@"; }
 get -r "$source"
 get "$source/job 2" "$source/ro"
 get "$source/gone" "$source/job-1" "$source/gone too"
@@ -60,6 +63,15 @@ get -r "$source/volume"
 get -r 'tank/no*name'
 get -r tank/slash/
 get -r "tank/$(printf '%0300d' 0)"
+
+zfs snapshot "$source/pinned@inherits"
+zfs snapshot "$source/pinned@a b"
+zfs set clonefs:identity=ci-8 "$source/pinned@a b"
+list snapshot -r "$source"
+list snapshot -d 1 "$source/pinned" "$source/job-1"
+list snapshot -d 1 "$source/gone" "$source/job-1"
+list snapshot -d 1 "$source/off"
+list snapshot -r tank/none
 
 show zfs destroy "$source/gone"
 show zfs destroy "$source/off"
@@ -90,13 +102,13 @@ done
 chmod 600 /dev/zfs
 show su -s /bin/sh nobody -c 'zfs list tank'
 
-newline='two
-lines'
-tab='a	tab'
-zfs set clonefs:identity="$newline" "$source/job-1"
-get "$source/job-1"
-zfs set clonefs:identity="$tab" "$source/job-1"
-get "$source/job-1"
+zfs set clonefs:identity='a	tab' "$source/job-1"
+zfs set clonefs:identity="x	local
+$source/job-1	clonefs:end-guessed	-	-
+$source/ro	guid	1	-
+$source/ro	clonefs:identity	stolen	local
+$source/ro	clonefs:end-guessed	-	-" "$source/job 2"
+get "$source/job-1" "$source/job 2" "$source/ro"
 
 zpool export tank
 rm /dev/zfs # as on a machine whose module is not loaded

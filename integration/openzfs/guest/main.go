@@ -26,6 +26,8 @@ type Tests struct {
 	// to the package: with a change there, a result that go test has kept is
 	// not used again.
 	Sources []string
+	// Always is set where a guest is wanted also on a machine that has ZFS.
+	Always bool
 	// Disks, Files and Memory are the guest's; see Options. They are asked for
 	// only where there is a guest.
 	Guest func() (Options, error)
@@ -36,7 +38,7 @@ const bootTime = time.Minute
 
 // Main runs a package's tests where there is ZFS, and returns the exit status for
 // os.Exit: here, on a machine that has /dev/zfs, and else in a guest, where this
-// very test binary is run with the arguments that it has here. What go test shows
+// very test binary is run with the arguments that it has here (-run, say). What go test shows
 // is then what it shows of tests that ran here.
 //
 // With -short, or on a machine that no guest can be made for, nothing is run,
@@ -55,12 +57,12 @@ func Main(m *testing.M, tests Tests) int {
 }
 
 func run(m *testing.M, tests Tests) (status int, err error) {
-	here := hasZFS()
-	if !here && (testing.Short() || runtime.GOOS != "linux" || runtime.GOARCH != "amd64") {
-		return skip("no /dev/zfs on this machine, and with -short or on " + runtime.GOOS + "/" + runtime.GOARCH + " no guest with it is started")
-	}
-	if here && os.Getenv(inGuest) != "" {
+	if os.Getenv(inGuest) != "" {
 		return m.Run(), nil
+	}
+	here := hasZFS() && !tests.Always
+	if !here && (testing.Short() || runtime.GOOS != "linux" || runtime.GOARCH != "amd64") {
+		return skip("ZFS is needed, and with -short or on " + runtime.GOOS + "/" + runtime.GOARCH + " no guest with it is started")
 	}
 	bin, err := os.MkdirTemp("", "clonefs-programs-")
 	if err != nil {

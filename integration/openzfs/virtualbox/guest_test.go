@@ -10,10 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"testing"
+	"sync"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/clonefs/clonefs/integration/openzfs/guest"
 	"github.com/clonefs/clonefs/integration/virtualbox/vbox"
@@ -23,7 +21,7 @@ import (
 const (
 	guestChroot = "/virtualbox"      // a disk with VirtualBox's Debian root
 	guestDriver = "/srv/vboxdrv.ko"  // its kernel module
-	guestBoot   = "/srv/bootsectors" // see bootSectors
+	guestBoot   = "/srv/bootsectors" // the first sectors of the guest of package vbox
 )
 
 // guestOptions makes, in this directory or in the cache, what the guest gets.
@@ -88,39 +86,13 @@ func diskImage(ctx context.Context, root string) (string, error) {
 	return image, os.Rename(building, image)
 }
 
-// virtualBox returns a VirtualBox that can run VMs: the machine's own, or the one
-// in Debian's root, which in the guest has its kernel module.
-func virtualBox(t testing.TB) vbox.Installation {
-	t.Helper()
-	if exists(guestChroot) {
-		run(t, "insmod", guestDriver)
-		inst, err := vbox.InRoot(guestChroot, false)
-		require.NoError(t, err)
-		return inst
+// virtualBox is the VirtualBox on the guest's disk, with its kernel module.
+var virtualBox = sync.OnceValues(func() (vbox.Installation, error) {
+	if out, err := exec.Command("insmod", guestDriver).CombinedOutput(); err != nil {
+		return vbox.Installation{}, fmt.Errorf("insmod %s: %w: %s", guestDriver, err, out)
 	}
-	if inst, ok := vbox.OnMachine(); ok {
-		return inst
-	}
-	root, err := vbox.Chroot()
-	require.NoError(t, err)
-	inst, err := vbox.InRoot(root, true)
-	require.NoError(t, err)
-	return inst
-}
+	return vbox.InRoot(guestChroot)
+})
 
 // bootSize is that of the guest of package vbox: its code and its record, in bytes.
 const bootSize = (vbox.RecordSector + 1) * 512
-
-// bootSectors returns these sectors. The guest has no assembler to make them.
-func bootSectors(t testing.TB) []byte {
-	t.Helper()
-	file := guestBoot
-	if !exists(file) {
-		require.NoError(t, vbox.InstallTools())
-		file = filepath.Join(t.TempDir(), "bootsectors")
-		require.NoError(t, vbox.WriteGuestDisk(file, bootSize))
-	}
-	sectors, err := os.ReadFile(file)
-	require.NoError(t, err)
-	return sectors
-}

@@ -4,16 +4,16 @@ package virtualbox_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/clonefs/clonefs/integration/openzfs/pool"
 )
 
 const mebibyte = 1 << 20
@@ -30,7 +30,9 @@ const (
 func writeRawDisk(t testing.TB) string {
 	t.Helper()
 	raw := make([]byte, diskSize)
-	copy(raw, bootSectors(t))
+	boot, err := os.ReadFile(guestBoot)
+	require.NoError(t, err)
+	copy(raw, boot)
 	random := rand.NewChaCha8([32]byte([]byte("a golden image that is installed")))
 	for at := contentAt; at < contentAt+content; at += mebibyte {
 		half := raw[at : at+mebibyte/2]
@@ -68,49 +70,39 @@ func uuidText(b [16]byte) string {
 	return uuid.UUID(b).String()
 }
 
-// presentedUUID is what the mount has to present of a clone, by the definition and
-// not by our own code: the stored UUID, exclusive or the first bytes of a hash of
-// the clone's guid, of which the bits that make the guest's serial number and the
-// UUID's version and variant are left out.
-func (l *lab) presentedUUID(clone string) string {
-	l.t.Helper()
-	free := [16]byte{4: 0xff, 5: 0xff, 6: 0xff, 7: 0x0f, 8: 0x3f, 9: 0xff, 10: 0xff, 11: 0xff}
-	guid := strings.TrimSpace(run(l.t, "zfs", "get", "-Hp", "-o", "value", "guid", l.pool+"/ci/"+clone))
-	hash := sha256.Sum256([]byte("clonefs/1\x00zfs:" + guid))
-	presented := storedUUID(l.t, l.golden())
-	for i := range presented {
-		presented[i] ^= hash[i] & free[i]
-	}
-	return uuidText(presented)
+// presentedUUID is what the mount has to present of a volume's image.
+func (l *lab) presentedUUID(volume string) string {
+	l.T.Helper()
+	return uuidText(pool.Present(storedUUID(l.T, l.golden()), "zfs:"+l.GUID("ci/"+volume)))
 }
 
 // requireGoldenUUIDs requires that every clone stores the golden image's UUID.
 func (l *lab) requireGoldenUUIDs() {
-	l.t.Helper()
-	golden := storedUUID(l.t, l.golden())
+	l.T.Helper()
+	golden := storedUUID(l.T, l.golden())
 	for _, clone := range clones {
-		require.Equal(l.t, uuidText(golden), uuidText(storedUUID(l.t, l.stored(clone))), clone)
+		require.Equal(l.T, uuidText(golden), uuidText(storedUUID(l.T, l.stored(clone))), clone)
 	}
-	l.t.Logf("all %d clones store the golden image's UUID, %s", len(clones), uuidText(golden))
+	l.T.Logf("all %d clones store the golden image's UUID, %s", len(clones), uuidText(golden))
 }
 
 // requireChanged requires that what these clones store is not what the golden
 // image is, and that what the others store is, but for the UUID that VirtualBox
 // makes anew with the first write after it has opened an image.
 func (l *lab) requireChanged(changed ...string) {
-	l.t.Helper()
+	l.T.Helper()
 	golden := l.read(l.golden())
 	clear(golden[modifyAt : modifyAt+16])
 	for _, clone := range clones {
 		image := l.read(l.stored(clone))
 		clear(image[modifyAt : modifyAt+16])
-		require.Equal(l.t, slices.Contains(changed, clone), !bytes.Equal(golden, image), "%s differs from the golden image", clone)
+		require.Equal(l.T, slices.Contains(changed, clone), !bytes.Equal(golden, image), "%s differs from the golden image", clone)
 	}
 }
 
 func (l *lab) read(path string) []byte {
-	l.t.Helper()
+	l.T.Helper()
 	image, err := os.ReadFile(path)
-	require.NoError(l.t, err)
+	require.NoError(l.T, err)
 	return image
 }

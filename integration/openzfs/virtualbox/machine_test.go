@@ -17,36 +17,35 @@ import (
 // with nothing else to do.
 const bootPatience = 3 * time.Minute
 
-// prepareToBoot gives a clone's VM what it needs to run.
-func (l *lab) prepareToBoot(clone string) {
-	l.t.Helper()
-	vm := l.vb.Machine(clone)
+// prepareToBoot gives a VM what it needs to run.
+func (l *lab) prepareToBoot(name string) {
+	l.T.Helper()
+	vm := l.vb.Machine(name)
 	vm.MakeSmall()
-	if !l.driverless {
-		// VirtualBox and qemu's emulation of nested paging take each other's page
-		// faults for ever: seen with VirtualBox 7.2.22 on qemu 7.2.
-		vm.Set("--nested-paging", "off")
-	}
+	// VirtualBox and qemu's emulation of nested paging take each other's page
+	// faults for ever: seen with VirtualBox 7.2.22 on qemu 7.2.
+	vm.Set("--nested-paging", "off")
 }
 
-// boot starts the VMs of these clones at once, waits until all have switched
-// themselves off, and returns what they told.
-func (l *lab) boot(clones ...string) map[string]vbox.GuestReport {
-	l.t.Helper()
+// boot starts these VMs at once, waits until all have switched themselves off, and
+// returns what they told. Each has a disk that depends on this image of its own or
+// of all, which are on the mount.
+func (l *lab) boot(image func(vm string) string, names ...string) map[string]vbox.GuestReport {
+	l.T.Helper()
 	began := time.Now()
-	for _, clone := range clones {
-		l.vb.Machine(clone).Start()
+	for _, name := range names {
+		l.vb.Machine(name).Start()
 	}
 	reports := make(map[string]vbox.GuestReport)
-	for _, clone := range clones {
-		vm := l.vb.Machine(clone)
+	for _, name := range names {
+		vm := l.vb.Machine(name)
 		vm.AwaitOff(bootPatience)
 		report, err := vbox.ParseGuestReport(vm.SerialOutput())
-		require.NoError(l.t, err, "%s\n%s", clone, vm.Log())
-		require.Contains(l.t, vm.Log(), "File system of '"+l.presented(clone)+"' is fuse")
-		l.t.Logf("%s: boot %d, disk %s, mark %08x, off %.0f s after the first start",
-			clone, report.Boots, report.Serial, report.Mark, time.Since(began).Seconds())
-		reports[clone] = report
+		require.NoError(l.T, err, "%s\n%s", name, vm.Log())
+		require.Contains(l.T, vm.Log(), "Endpoint for file '"+image(name)+"'")
+		l.T.Logf("%s: boot %d, disk %s, mark %08x, off %.0f s after the first start",
+			name, report.Boots, report.Serial, report.Mark, time.Since(began).Seconds())
+		reports[name] = report
 	}
 	return reports
 }
@@ -54,19 +53,19 @@ func (l *lab) boot(clones ...string) map[string]vbox.GuestReport {
 // requireMarks requires that what each VM wrote is in what its own clone stores,
 // and in no other's that booted.
 func (l *lab) requireMarks(reports map[string]vbox.GuestReport) {
-	l.t.Helper()
+	l.T.Helper()
 	for clone := range reports {
 		image := l.read(l.stored(clone))
 		for writer, report := range reports {
-			require.Equal(l.t, writer == clone, bytes.Contains(image, vbox.Filled(report.Mark)), "%s has the mark of %s", clone, writer)
+			require.Equal(l.T, writer == clone, bytes.Contains(image, vbox.Filled(report.Mark)), "%s has the mark of %s", clone, writer)
 		}
 	}
 }
 
-// requireBoots requires that each VM has seen its clone boot this often.
+// requireBoots requires that each VM has seen its disk boot this often.
 func requireBoots(t testing.TB, boots uint32, reports map[string]vbox.GuestReport) {
 	t.Helper()
-	for clone, report := range reports {
-		require.Equal(t, boots, report.Boots, "%s's count of its boots", clone)
+	for name, report := range reports {
+		require.Equal(t, boots, report.Boots, "%s's count of its boots", name)
 	}
 }

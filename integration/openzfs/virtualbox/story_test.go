@@ -50,15 +50,15 @@ func TestTenClonesOfOneImageAreTenDisks(t *testing.T) {
 		for _, clone := range booted {
 			l.prepareToBoot(clone)
 		}
-		first = l.boot(booted...)
-		requireBoots(l.t, 1, first)
+		first = l.boot(l.presented, booted...)
+		requireBoots(l.T, 1, first)
 		l.requireMarks(first)
 	})
 	l.step(t, "what they wrote is there after the pool has been exported and imported", func(l *lab) {
 		l.reimport()
 		l.requireMarks(first)
-		second := l.boot(booted...)
-		requireBoots(l.t, 2, second)
+		second := l.boot(l.presented, booted...)
+		requireBoots(l.T, 2, second)
 		l.requireMarks(first)
 		l.requireMarks(second)
 	})
@@ -73,14 +73,14 @@ func TestTenClonesOfOneImageAreTenDisks(t *testing.T) {
 }
 
 func (l *lab) makeGolden() {
-	l.vb.Manage("convertfromraw", writeRawDisk(l.t), l.golden(), "--format", "VDI")
-	run(l.t, "zfs", "snapshot", l.pool+"/golden@v1")
-	l.t.Logf("made by VirtualBox %s, with the UUID %s", l.vb.Version(), uuidText(storedUUID(l.t, l.golden())))
+	l.vb.Manage("convertfromraw", writeRawDisk(l.T), l.golden(), "--format", "VDI")
+	l.ZFS("snapshot", l.Dataset("golden@v1"))
+	l.T.Logf("made by VirtualBox %s, with the UUID %s", l.vb.Version(), uuidText(storedUUID(l.T, l.golden())))
 }
 
 func (l *lab) makeClones() {
 	for _, clone := range clones {
-		run(l.t, "zfs", "clone", l.pool+"/golden@v1", l.pool+"/ci/"+clone)
+		l.Clone("golden@v1", "ci/"+clone)
 	}
 	l.mount()
 }
@@ -89,9 +89,9 @@ func (l *lab) attachRaw() {
 	first, second := clones[0], clones[1]
 	l.vb.NewMachine(first, vbox.SATA).Attach(l.stored(first))
 	err := l.vb.NewMachine(second, vbox.SATA).TryAttach(l.stored(second))
-	require.ErrorContains(l.t, err, "Cannot register the hard disk '"+l.stored(second)+"'")
-	require.ErrorContains(l.t, err, "already exists")
-	require.ErrorContains(l.t, err, uuidText(storedUUID(l.t, l.golden())))
+	require.ErrorContains(l.T, err, "Cannot register the hard disk '"+l.stored(second)+"'")
+	require.ErrorContains(l.T, err, "already exists")
+	require.ErrorContains(l.T, err, uuidText(storedUUID(l.T, l.golden())))
 }
 
 // attachMounted attaches each clone to a VM of its own, the first in place of its
@@ -111,12 +111,12 @@ func (l *lab) attachMounted() {
 // requireAccessible requires that VirtualBox has every clone in its registry, with
 // the UUID that is the clone's own, and finds it accessible.
 func (l *lab) requireAccessible() {
-	l.t.Helper()
+	l.T.Helper()
 	disks := l.vb.HardDisks()
 	for _, clone := range clones {
 		medium := disks[l.presented(clone)]
-		require.Equal(l.t, "created", medium.State, clone)
-		require.Equal(l.t, l.presentedUUID(clone), medium.UUID, clone)
+		require.Equal(l.T, "created", medium.State, clone)
+		require.Equal(l.T, l.presentedUUID(clone), medium.UUID, clone)
 	}
 }
 
@@ -124,22 +124,22 @@ func (l *lab) requireAccessible() {
 // the golden image takes.
 func (l *lab) requireCheap() {
 	golden, all := l.logCosts()
-	require.Less(l.t, all, golden/10)
+	require.Less(l.T, all, golden/10)
 }
 
 // logCosts prints what zfs list shows, and returns what the golden image and the
 // clones together take, in bytes.
 func (l *lab) logCosts() (golden, all int64) {
-	l.t.Helper()
-	run(l.t, "zpool", "sync", l.pool)
+	l.T.Helper()
+	l.Run("zpool", "sync", l.Name)
 	var table strings.Builder
-	for line := range strings.Lines(run(l.t, "zfs", "list", "-Hp", "-r", "-o", "used,refer,name", l.pool)) {
+	for line := range strings.Lines(l.ZFS("list", "-Hp", "-r", "-o", "used,refer,name", l.Name)) {
 		fields := strings.SplitN(strings.TrimSpace(line), "\t", 3)
 		used, err := strconv.ParseInt(fields[0], 10, 64)
-		require.NoError(l.t, err, line)
+		require.NoError(l.T, err, line)
 		refer, err := strconv.ParseInt(fields[1], 10, 64)
-		require.NoError(l.t, err, line)
-		name := strings.TrimPrefix(fields[2], l.pool+"/")
+		require.NoError(l.T, err, line)
+		name := strings.TrimPrefix(fields[2], l.Name+"/")
 		switch {
 		case name == "golden":
 			golden = used
@@ -150,6 +150,6 @@ func (l *lab) logCosts() (golden, all int64) {
 		}
 		fmt.Fprintf(&table, "%8d KiB used, %6d KiB referred to: %s\n", used>>10, refer>>10, name)
 	}
-	l.t.Logf("%d clones together take %d KiB, the golden image %d KiB:\n%s", len(clones), all>>10, golden>>10, table.String())
+	l.T.Logf("%d clones together take %d KiB, the golden image %d KiB:\n%s", len(clones), all>>10, golden>>10, table.String())
 	return golden, all
 }

@@ -2,7 +2,7 @@
 
 // Package vbox drives a real VirtualBox from tests: the machine's own, or one in
 // a chroot that setup.sh makes. It expects to run in the namespaces of package
-// namespace.
+// namespace, or in a virtual machine of its own.
 package vbox
 
 import (

@@ -44,16 +44,17 @@ func (s *Session) Machine(name string) *Machine {
 	return &Machine{Name: name, s: s, dir: filepath.Join(s.home, "vms", name)}
 }
 
-// Attach attaches the disk image at path, as the only disk.
-func (m *Machine) Attach(path string) {
+// Attach attaches the disk image at path, as the only disk, with these further
+// options of VBoxManage storageattach.
+func (m *Machine) Attach(path string, options ...string) {
 	m.s.t.Helper()
-	require.NoError(m.s.t, m.TryAttach(path))
+	require.NoError(m.s.t, m.TryAttach(path, options...))
 }
 
 // TryAttach is Attach for images that may be refused.
-func (m *Machine) TryAttach(path string) error {
-	_, err := m.s.TryManage("storageattach", m.Name, "--storagectl", controller,
-		"--port", "0", "--device", "0", "--type", "hdd", "--medium", path)
+func (m *Machine) TryAttach(path string, options ...string) error {
+	_, err := m.s.TryManage(append([]string{"storageattach", m.Name, "--storagectl", controller,
+		"--port", "0", "--device", "0", "--type", "hdd", "--medium", path}, options...)...)
 	return err
 }
 

@@ -11,15 +11,15 @@ import (
 )
 
 // InRoot returns the VirtualBox in a Debian root that Chroot has made, for tests
-// that mount ZFS. VMs run without VirtualBox's kernel module if driverless is set.
+// that mount ZFS, in a virtual machine that has VirtualBox's kernel module.
 //
 // From here on temporary files, and what is mounted among them, lie in the root's
 // /tmp, and have one path for programs in and outside of it. Sharing mounts with
 // the root, as for other tests, would mount each ZFS file system twice, and zpool
 // export then fails: it unmounts both, of which the second is gone with the first.
-func InRoot(root string, driverless bool) (Installation, error) {
+func InRoot(root string) (Installation, error) {
 	top := os.TempDir()
-	inst := Installation{root: filepath.Join(top, "root"), programs: "/usr/lib/virtualbox", driverless: driverless}
+	inst := Installation{root: filepath.Join(top, "root"), programs: "/usr/lib/virtualbox"}
 	temporary := filepath.Join(top, "temporary")
 	for _, dir := range []string{inst.root, temporary} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -28,9 +28,6 @@ func InRoot(root string, driverless bool) (Installation, error) {
 	}
 	mounts := append([]mount{{source: root, flags: unix.MS_BIND}}, systemMounts()...)
 	mounts = append(mounts, mount{source: temporary, target: "/tmp", flags: unix.MS_BIND})
-	if driverless {
-		mounts = append(mounts, driverlessMount(root))
-	}
 	if err := mountAll(inst.root, mounts...); err != nil {
 		return Installation{}, err
 	}
