@@ -22,7 +22,7 @@ func (m *mirror) errno(operation string, n *node, err error) syscall.Errno {
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
-		return errno
+		return m.foreign(errno)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return syscall.ENOENT

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -20,6 +21,13 @@ type file struct {
 	// writable tells whether fd can write; the kernel may truncate through
 	// a file that was opened read-only (O_RDONLY|O_TRUNC).
 	writable bool
+
+	// claim is what the open of the file made the node's cache claim, if anything.
+	claim *claim
+
+	// backing is the kernel's number of the stored file, where the kernel
+	// does the file's I/O by itself, and else 0.
+	backing int32
 }
 
 // newFile takes over fd, a descriptor of n's regular file.
@@ -42,8 +50,9 @@ func (f *file) close() error {
 	if _, open := f.node.mirror.files.LoadAndDelete(f); !open {
 		return nil
 	}
+	f.opened()
 	f.node.mirror.headers.release(f.key)
-	err := unix.Close(f.fd)
+	err := errors.Join(f.closeBacked(), unix.Close(f.fd))
 	if f.vol.open.Add(-1) == 0 {
 		f.node.mirror.unused(f.vol)
 	}

@@ -22,7 +22,11 @@ func (f *file) Write(ctx context.Context, data []byte, off int64) (uint32, sysca
 
 // Writev writes what the client wrote; a request may come in several buffers.
 func (f *file) Writev(_ context.Context, data [][]byte, off int64) (uint32, syscall.Errno) {
+	off, stable := takeStable(off)
 	n, err := roomy2(f.node.mirror, func() (int, error) { return f.writeAt(data, off) })
+	if err == nil && stable {
+		err = f.stabilize()
+	}
 	return uint32(n), f.errno("write", err)
 }
 
@@ -30,6 +34,8 @@ func (f *file) Writev(_ context.Context, data [][]byte, off int64) (uint32, sysc
 // written.
 func (f *file) writeAt(data [][]byte, off int64) (int, error) {
 	switch {
+	case totalLen(data) == 0:
+		return 0, nil // and the file does not grow to off
 	case off < vdi.HeaderSize:
 		return f.writeHeader(data, off)
 	case f.header.whole.Load():

@@ -26,8 +26,11 @@ type mirror struct {
 	root    *node
 	files   sync.Map // every open *file
 	orphans orphans
+	panics  sync.Map // each callStack that a handler has panicked with
+	limit   descriptorLimit
 	twins   twins
 	news    news
+	native  nativeIO
 	since   time.Time
 }
 
@@ -45,6 +48,7 @@ func newMirror(source Source, options Options) *mirror {
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
+	m.native.programs = options.NativeIO
 	m.news = news{each: m.announce, places: map[string]bool{}}
 	m.root = &node{mirror: m, isPlace: true}
 	for _, place := range m.tree.replace(source.Volumes()) {
@@ -73,7 +77,7 @@ func (m *mirror) sync(place string) bool {
 
 // refresh brings the whole tree up to date.
 func (m *mirror) refresh() {
-	m.news.tell(m.tree.replace(m.source.Volumes())...)
+	m.news.tell(m.tree.refresh(m.source.Volumes)...)
 }
 
 // unused is called when the last file of a volume is closed.

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log"
@@ -20,7 +21,8 @@ const FilesystemName = "clonefs"
 
 // Options says how a mount behaves.
 type Options struct {
-	// FsName is what /proc/mounts shows as the source, "dir:/srv/vm".
+	// FsName is what /proc/mounts shows as the source, "dir:/srv/vm"; left
+	// empty it is FilesystemName.
 	FsName string
 	// AllowOther lets users other than the daemon's owner in.
 	AllowOther bool
@@ -37,6 +39,10 @@ type Options struct {
 	Top *Ownership
 	// GuestSerial says whether the disk serial that a guest sees is kept.
 	GuestSerial vdi.GuestSerial
+	// NativeIO names programs that read and write stored images directly, by
+	// their file names, or by their paths where they contain a slash. They
+	// see the stored UUIDs.
+	NativeIO []string
 	// Logger receives what the user should know; nil discards it.
 	Logger *slog.Logger
 	// Debug logs every request.
@@ -45,11 +51,17 @@ type Options struct {
 
 // A Server is a mounted clonefs.
 type Server struct {
-	server     *fuse.Server
+	server     kernel
 	mountpoint string
 	mirror     *mirror
 	stop       context.CancelFunc
 	watched    chan struct{} // closed when the source is not watched any more
+}
+
+// A kernel is the connection with the kernel that requests come by.
+type kernel interface {
+	Unmount() error
+	Wait()
 }
 
 // Mount mounts the source's volumes at mountpoint and serves them until the
@@ -60,19 +72,12 @@ type Server struct {
 func Mount(mountpoint string, source Source, options Options) (*Server, error) {
 	unix.Umask(0)
 	m := newMirror(source, options)
-	fuseOptions := m.fuseOptions()
-	filesystem := &raw{
-		RawFileSystem: gofuse.NewNodeFS(m.root, fuseOptions),
-		names:         nameLocks{byDir: map[uint64]*nameLock{}},
-		managed:       options.Manager != nil,
-	}
-	server, err := fuse.NewServer(filesystem, mountpoint, &fuseOptions.MountOptions)
+	server, err := m.connect(mountpoint, m.fuseOptions())
 	if err != nil {
 		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
 	}
-	go server.Serve()
-	if err := server.WaitMount(); err != nil {
-		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
+	if err := m.native.enable(server); err != nil {
+		m.log.Warn("no native I/O: it needs Linux 6.9 or newer and root (CAP_SYS_ADMIN); all programs have the mapped view", "error", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	watched := make(chan struct{})
@@ -81,6 +86,16 @@ func Mount(mountpoint string, source Source, options Options) (*Server, error) {
 		m.watch(ctx)
 	}()
 	return &Server{server, mountpoint, m, stop, watched}, nil
+}
+
+// rawFileSystem is what answers requests: the tree of nodes, and raw before it.
+func (m *mirror) rawFileSystem(options *gofuse.Options) *raw {
+	return &raw{
+		RawFileSystem: gofuse.NewNodeFS(m.root, options),
+		mirror:        m,
+		names:         nameLocks{byDir: map[uint64]*nameLock{}},
+		managed:       m.options.Manager != nil,
+	}
 }
 
 func (m *mirror) fuseOptions() *gofuse.Options {
@@ -110,7 +125,7 @@ func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 	}
 	return fuse.MountOptions{
 		Name:              FilesystemName,
-		FsName:            m.options.FsName,
+		FsName:            cmp.Or(m.options.FsName, FilesystemName),
 		AllowOther:        m.options.AllowOther,
 		Options:           options,
 		DirectMountStrict: os.Geteuid() == 0,
@@ -118,9 +133,10 @@ func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 		MaxBackground:     128,
 		EnableAcl:         true,
 		// Asynchronous direct I/O is how VirtualBox reads and writes a disk.
-		ExtraCapabilities: fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | handlesPrivileges,
-		// With passthrough the kernel would serve the stored header.
-		DisabledCapabilities: fuse.CAP_PASSTHROUGH,
+		ExtraCapabilities:    fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | handlesPrivileges,
+		DisabledCapabilities: m.native.disabledCapabilities(),
+		MaxStackDepth:        1, // of native I/O: the stored file is no stacked file system's
+		PanicHandler:         m.recovered,
 		Logger:               logger,
 		Debug:                m.options.Debug,
 	}

@@ -31,6 +31,9 @@ type node struct {
 	isPlace bool
 
 	orphan atomic.Pointer[os.File] // what is left when the last name is removed
+
+	cache   cache   // of a regular file
+	backing backing // likewise
 }
 
 // volume returns the volume that the node's files are in, nil if it has none.
@@ -101,11 +104,21 @@ func (n *node) open(vol *volume, flags int) (int, error) {
 	if err != nil {
 		return -1, staleIfMissing(err)
 	}
-	if s, err := statAt(fd, ""); err != nil || !n.is(s.id) {
+	if err := checkInode(fd, n.is); err != nil {
 		unix.Close(fd)
-		return -1, syscall.ESTALE
+		return -1, err
 	}
 	return upgrade(fd, flags)
+}
+
+// checkInode returns ESTALE when fd names another inode than the one that is
+// meant, and its own error when it cannot tell.
+func checkInode(fd int, isMeant func(fileID) bool) error {
+	s, err := statAt(fd, "")
+	if err == nil && !isMeant(s.id) {
+		err = syscall.ESTALE
+	}
+	return err
 }
 
 // upgrade opens what fd names with flags, and closes fd. Only what was looked at

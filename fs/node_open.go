@@ -13,12 +13,26 @@ import (
 var _ = (gofuse.NodeOpener)((*node)(nil))
 
 // Open opens a regular file; the kernel opens everything else itself.
-func (n *node) Open(_ context.Context, flags uint32) (gofuse.FileHandle, uint32, syscall.Errno) {
+func (n *node) Open(ctx context.Context, flags uint32) (gofuse.FileHandle, uint32, syscall.Errno) {
 	f, err := n.openChecked(int(flags))
 	if err != nil {
 		return nil, 0, n.mirror.errno("open", n, err)
 	}
-	return f, 0, 0
+	return f, f.openFlags(ctx, int(flags)), 0
+}
+
+// openFlags answers an open with flags of linux/fuse.h.
+func (f *file) openFlags(ctx context.Context, flags int) uint32 {
+	reply, backed := f.openBacked(&ctx.(*fuse.Context).Caller, flags)
+	if !backed {
+		reply = f.openCached()
+	}
+	if !f.writable {
+		// Closing reports nothing about what was only read. The kernel sees
+		// to locks by itself, as nobody asked for FUSE_POSIX_LOCKS.
+		reply |= fuse.FOPEN_NOFLUSH
+	}
+	return reply
 }
 
 func (n *node) openChecked(flags int) (*file, error) {
@@ -76,7 +90,7 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 	if err != nil {
 		return nil, nil, 0, n.mirror.errno("create", n, err)
 	}
-	return child, f, 0, 0
+	return child, f, f.openFlags(ctx, int(flags)), 0
 }
 
 func (n *node) create(ctx context.Context, vol *volume, dir int, name string, flags int, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, *file, error) {

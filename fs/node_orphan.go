@@ -150,7 +150,7 @@ func (n *node) Tmpfile(ctx context.Context, flags, mode uint32, out *fuse.EntryO
 	if err != nil {
 		return nil, nil, 0, n.mirror.errno("tmpfile", n, err)
 	}
-	return child, f, 0, 0
+	return child, f, f.openFlags(ctx, int(flags)), 0
 }
 
 func (n *node) makeNameless(ctx context.Context, vol *volume, dir, flags int, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, *file, error) {

@@ -12,7 +12,8 @@ import (
 // by themselves, at our write to the backing file.
 
 // Writev takes setuid and setgid off a file before it is written to, if the
-// kernel says that the client is not privileged.
+// kernel says that the client is not privileged, and passes on that the write
+// must be stable.
 func (r *raw) Writev(cancel <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
 	if in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 {
 		status := r.changeMode(cancel, &in.InHeader, in.Fh, true, func(attr *fuse.Attr) uint32 {
@@ -22,6 +23,7 @@ func (r *raw) Writev(cancel <-chan struct{}, in *fuse.WriteIn, data [][]byte) (u
 			return 0, status
 		}
 	}
+	markStable(in)
 	return r.RawFileSystem.Writev(cancel, in, data)
 }
 

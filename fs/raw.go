@@ -10,7 +10,9 @@ import (
 // what the tree does afterwards (see nameLocks).
 type raw struct {
 	fuse.RawFileSystem
+	mirror  *mirror
 	names   nameLocks
+	handles handles
 	managed bool // a rename at the top may be a volume's
 }
 
@@ -22,13 +24,21 @@ const umaskShift = 16
 // (CAP_DONT_MASK), because a directory with a default ACL overrides it.
 func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
 	in.Mode |= in.Umask << umaskShift
-	return r.RawFileSystem.Create(cancel, in, name, out)
+	status := r.RawFileSystem.Create(cancel, in, name, out)
+	if status.Ok() {
+		r.opened(out.NodeId, &out.OpenOut)
+	}
+	return status
 }
 
 // Tmpfile passes the umask on.
 func (r *raw) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
 	in.Mode |= in.Umask << umaskShift
-	return r.RawFileSystem.Tmpfile(cancel, in, out)
+	status := r.RawFileSystem.Tmpfile(cancel, in, out)
+	if status.Ok() {
+		r.opened(out.NodeId, &out.OpenOut)
+	}
+	return status
 }
 
 // Mkdir passes the umask on.

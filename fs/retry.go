@@ -33,7 +33,7 @@ func roomy(m *mirror, call func() error) error {
 	const wait, times = 2 * time.Millisecond, 25
 	err := retry(call)
 	for range times {
-		if err != unix.ENOSPC && err != unix.EDQUOT || !m.orphans.any() {
+		if !isFull(err) || !m.orphans.any() {
 			break
 		}
 		time.Sleep(wait)
@@ -41,6 +41,9 @@ func roomy(m *mirror, call func() error) error {
 	}
 	return err
 }
+
+// isFull tells whether an error means that there is no room.
+func isFull(err error) bool { return err == unix.ENOSPC || err == unix.EDQUOT }
 
 // roomy2 is roomy for calls with a result.
 func roomy2[T any](m *mirror, call func() (T, error)) (result T, err error) {

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"math"
 	"path"
 	"sync"
 
@@ -127,7 +128,19 @@ func (t *tree) dropLocked(place string) bool {
 
 // replace makes now the whole content of the tree and returns the places whose
 // volume is another one than before, or gone.
-func (t *tree) replace(now []Volume) (changed []string) {
+func (t *tree) replace(now []Volume) (changed []string) { return t.replaceAsOf(now, math.MaxUint64) }
+
+// refresh is replace with what list returns. A volume that was put meanwhile stays:
+// the list may have been made before there was one.
+func (t *tree) refresh(list func() []Volume) (changed []string) {
+	t.mu.RLock()
+	asOf := t.instances
+	t.mu.RUnlock()
+	return t.replaceAsOf(list(), asOf)
+}
+
+// replaceAsOf leaves the volumes that have come after the instance asOf.
+func (t *tree) replaceAsOf(now []Volume, asOf uint64) (changed []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	seen := make(map[string]bool, len(now))
@@ -137,8 +150,8 @@ func (t *tree) replace(now []Volume) (changed []string) {
 			changed = append(changed, v.Name)
 		}
 	}
-	for place := range t.volumes {
-		if !seen[place] {
+	for place, v := range t.volumes {
+		if !seen[place] && v.instance <= asOf {
 			t.dropLocked(place)
 			changed = append(changed, place)
 		}

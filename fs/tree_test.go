@@ -113,3 +113,19 @@ func TestVolumesWithOneIdentityAreTwins(t *testing.T) {
 	tree.drop("b")
 	require.Empty(t, tree.places)
 }
+
+// A volume that is looked up while the source is being listed is not dropped for not
+// being in the list.
+func TestAVolumeThatComesDuringAListingStays(t *testing.T) {
+	tree := newTree(vdi.KeepGuestSerial)
+	tree.put(Volume{Name: "old"})
+	tree.put(Volume{Name: "gone"})
+	changed := tree.refresh(func() []Volume {
+		listed := []Volume{{Name: "old"}}
+		tree.put(Volume{Name: "new"})
+		return listed
+	})
+	require.Equal(t, []string{"gone"}, changed)
+	require.False(t, tree.volume("new").gone.Load())
+	require.Equal(t, []string{"new"}, tree.refresh(func() []Volume { return []Volume{{Name: "old"}} }))
+}

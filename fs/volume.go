@@ -67,9 +67,9 @@ func (v *volume) openRoot() (int, error) {
 		return -1, staleIfMissing(err)
 	}
 	if v.Device != 0 {
-		if s, err := statAt(fd, ""); err != nil || s.id.dev != v.Device {
+		if err := checkInode(fd, func(id fileID) bool { return id.dev == v.Device }); err != nil {
 			unix.Close(fd)
-			return -1, syscall.ESTALE
+			return -1, err
 		}
 	}
 	if v.Automount == "" {

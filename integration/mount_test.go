@@ -20,6 +20,7 @@ import (
 type mounted struct {
 	source, mountpoint string
 	server             *fs.Server
+	requests           *requestCounter // of a mount whose options say Debug
 }
 
 // mount mounts a new directory with the named volumes for the time of the test.
@@ -36,6 +37,10 @@ func mount(t testing.TB, options fs.Options, volumes ...string) *mounted {
 func (m *mounted) start(t testing.TB, options fs.Options) {
 	t.Helper()
 	options.Logger = testLogger(t)
+	if options.Debug {
+		m.requests = &requestCounter{Handler: options.Logger.Handler(), counts: map[string]int{}}
+		options.Logger = slog.New(m.requests)
+	}
 	source, err := dir.New(m.source, options.Logger)
 	require.NoError(t, err)
 	m.server, err = fs.Mount(m.mountpoint, source, options)

@@ -1,0 +1,145 @@
+package connection
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
+)
+
+// A FileSystem is what requests are answered by.
+type FileSystem interface {
+	fuse.RawFileSystem
+
+	// ReadFile reads an open file into dest and returns how many bytes it
+	// read, fewer than asked for only where the file ends.
+	ReadFile(in *fuse.ReadIn, dest []byte) (int, fuse.Status)
+
+	// WriteFile writes to an open file and returns how many bytes it wrote.
+	WriteFile(in *fuse.WriteIn, data []byte) (int, fuse.Status)
+}
+
+// A Connection is a mount's connection with the kernel.
+type Connection struct {
+	options fuse.MountOptions
+	log     *log.Logger
+
+	fs         FileSystem
+	protocol   *fuse.ProtocolServer
+	mountpoint string
+
+	device  int            // /dev/fuse, once mounted
+	using   sync.RWMutex   // held for reading by whoever uses device and is no worker
+	closed  bool           // guarded by using
+	working sync.WaitGroup // the workers
+	served  chan struct{}  // closed when the last of them is gone
+
+	idle    atomic.Int32 // workers that wait for a request
+	maxIdle int32
+
+	workers roster
+}
+
+// New returns a connection that is not mounted yet. Of the options it takes those
+// that concern the mount and the protocol.
+func New(options fuse.MountOptions) *Connection {
+	if options.PanicHandler == nil {
+		options.PanicHandler = func(any) fuse.Status { return fuse.EIO }
+	}
+	return &Connection{
+		options: options,
+		log:     options.Logger,
+		served:  make(chan struct{}),
+		maxIdle: int32(max(2, runtime.NumCPU())),
+	}
+}
+
+// Mount mounts fs and serves it until it is unmounted. When it returns, the mount
+// answers.
+func (c *Connection) Mount(mountpoint string, fs FileSystem) error {
+	c.fs, c.mountpoint = fs, mountpoint
+	c.protocol = fuse.NewProtocolServer(fs, &c.options)
+	device, err := mount(mountpoint, &c.options)
+	if err != nil {
+		return err
+	}
+	c.device = device
+	if err := c.initialize(); err != nil {
+		unix.Close(device)
+		return errors.Join(err, detach(mountpoint))
+	}
+	c.serve()
+	refusePolling(mountpoint)
+	if err := raiseReadAhead(mountpoint); err != nil {
+		c.log.Printf("the kernel reads files on the mount with its usual readahead: %v", err)
+	}
+	return nil
+}
+
+// initialize answers the kernel's first request, which settles the protocol.
+func (c *Connection) initialize() error {
+	w := c.workers.take(c)
+	defer c.workers.giveBack(w)
+	n, err := w.read()
+	if err != nil {
+		return fmt.Errorf("read the kernel's first request: %w", err)
+	}
+	w.answer(n)
+	return nil
+}
+
+func (c *Connection) serve() {
+	for range c.maxIdle {
+		c.hire()
+	}
+	go c.watch()
+	go func() {
+		c.working.Wait()
+		c.close()
+		c.fs.OnUnmount()
+		close(c.served)
+	}()
+}
+
+// hire sets a worker to work.
+func (c *Connection) hire() {
+	c.idle.Add(1)
+	c.working.Add(1)
+	go c.workers.take(c).run()
+}
+
+// Unmount unmounts. It returns an error matching syscall.EBUSY while something on
+// the mount is in use; the mount goes on then.
+func (c *Connection) Unmount() error {
+	if err := unmount(c.mountpoint); err != nil {
+		return err
+	}
+	c.Wait()
+	return nil
+}
+
+// Wait returns when the file system has been unmounted, by whomever.
+func (c *Connection) Wait() { <-c.served }
+
+func (c *Connection) close() {
+	c.using.Lock()
+	defer c.using.Unlock()
+	c.closed = true
+	unix.Close(c.device)
+}
+
+// use runs a system call on the device, unless that is closed.
+func (c *Connection) use(call func(device int) error) error {
+	c.using.RLock()
+	defer c.using.RUnlock()
+	if c.closed {
+		return syscall.ENODEV
+	}
+	return call(c.device)
+}
