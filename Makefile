@@ -4,8 +4,11 @@
 PREFIX  ?= /usr/local
 # mount(8) looks for its helpers in /sbin and nowhere else.
 SBINDIR ?= /sbin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 FUZZTIME ?= 30s
+SOAKTIME ?= 10m
 # Of a tagged commit; otherwise the program tells the commit that Go records.
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
 
@@ -16,6 +19,8 @@ GOTEST = scripts/gotest.sh
 UNIT_NEEDS  = qemu-utils
 MOUNT_NEEDS = fuse3 procps btrfs-progs xfsprogs e2fsprogs
 RACE_NEEDS  = gcc libc6-dev
+# What measures, and what clonefs is measured beside.
+BENCH_NEEDS = fio qemu-utils bindfs xmount fuse3 btrfs-progs
 
 .DEFAULT_GOAL := help
 
@@ -39,11 +44,15 @@ install: ## Install what make build built (PREFIX, DESTDIR)
 	install -d $(DESTDIR)$(SBINDIR)
 	ln -sf $(PREFIX)/bin/clonefs $(DESTDIR)$(SBINDIR)/mount.clonefs
 	ln -sf $(PREFIX)/bin/clonefs $(DESTDIR)$(SBINDIR)/mount.fuse.clonefs
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/clonefs/|$(SYSCONFDIR)/clonefs/|g' systemd/clonefs@.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/clonefs@.service
+	install -D -m 644 systemd/example.conf $(DESTDIR)$(SYSCONFDIR)/clonefs/example.conf
 
 .PHONY: uninstall
 uninstall: ## Remove what make install installed
 	rm -f $(DESTDIR)$(PREFIX)/bin/clonefs
 	rm -f $(DESTDIR)$(SBINDIR)/mount.clonefs $(DESTDIR)$(SBINDIR)/mount.fuse.clonefs
+	rm -f $(DESTDIR)$(UNITDIR)/clonefs@.service $(DESTDIR)$(SYSCONFDIR)/clonefs/example.conf
 
 .PHONY: check
 check: ## The quick round while working: format, vet, lint, unit tests, mounts
@@ -95,9 +104,20 @@ test-virtualbox: ## Real VirtualBox registers clones and boots VMs from them
 test-openzfs: ## Clones live and die on real OpenZFS
 	@TEST_FORMAT=standard-verbose $(GOTEST) -count=1 -timeout 40m ./integration/openzfs/...
 
+.PHONY: soak
+soak: ## Use and remove volumes and files for SOAKTIME (10m); see that nothing is left of them
+	@scripts/needs.sh $(MOUNT_NEEDS)
+	@CLONEFS_SOAK=$(SOAKTIME) TEST_FORMAT=standard-verbose $(GOTEST) -count=1 -timeout 24h -run 'NothingIsLeftOfVolumes|ManyClientsFind' ./integration
+
 .PHONY: fuzz
-fuzz: ## Run every fuzz test for FUZZTIME (30s)
+fuzz: ## Run every fuzz test for FUZZTIME (30s; for a night: 4h)
 	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## Measure speed on a quiet machine, as root: docs/benchmarks.md (BENCH: its flags)
+	@scripts/needs.sh $(BENCH_NEEDS)
+	@# Not go run, which would end before the benchmark has cleaned up.
+	@go build -o bin/bench ./integration/bench && exec bin/bench $(BENCH)
 
 .PHONY: clean
 clean: ## Remove what was built here

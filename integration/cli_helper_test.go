@@ -151,10 +151,13 @@ func (c *cli) daemons() (pids []int) {
 	processes, err := filepath.Glob("/proc/[0-9]*")
 	require.NoError(c.t, err)
 	for _, process := range processes {
-		executable, _ := os.Readlink(process + "/exe")
+		// Reading the arguments of a process that hangs in a page fault hangs.
+		if executable, _ := os.Readlink(process + "/exe"); executable != program {
+			continue
+		}
 		arguments, _ := os.ReadFile(process + "/cmdline")
 		log, _ := os.Readlink(process + "/fd/2")
-		if executable != program || !bytes.Contains(arguments, []byte(c.dir)) && !strings.HasPrefix(log, c.dir) {
+		if !bytes.Contains(arguments, []byte(c.dir)) && !strings.HasPrefix(log, c.dir) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(process))
@@ -259,7 +262,9 @@ func (c *cli) inNamespaces(script string) result {
 	return c.runAs("timeout", "--signal=KILL", "60", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-ec", namespacePreamble+script)
 }
 
+// The mounts of this process have set its umask to 0.
 const namespacePreamble = `
+umask 022
 mkdir devices
 mount -t tmpfs -o mode=755 none devices
 mknod -m 666 devices/fuse c 10 229

@@ -9,7 +9,7 @@ import (
 )
 
 func TestEveryCallAnswersEveryPathAsOnTheBackingFileSystem(t *testing.T) {
-	compareInMemory(t, "paths", root)
+	compareInMemory(t, "paths", root, plainUser)
 }
 
 // pathScenarios try every call on one path each: the rows and columns of the

@@ -13,17 +13,18 @@ import (
 func TestAReadOnlyMountIsAsAReadOnlyFileSystem(t *testing.T) {
 	s := newSides(t)
 	s.prepare(t, "readonly", root, plainUser)
-	mountReadOnly(t, s.plain)
+	remountPlain(t, s.plain, unix.MS_RDONLY)
 	s.mount(t, fs.Options{ReadOnly: true})
 	s.play(t, "readonly", root, plainUser)
 }
 
-// mountReadOnly makes a directory read-only, for the time of the test.
-func mountReadOnly(t *testing.T, dir string) {
+// remountPlain makes a directory a mount with these flags, for the time of the
+// test.
+func remountPlain(t *testing.T, dir string, flags uintptr) {
 	t.Helper()
 	require.NoError(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
-	require.NoError(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""))
+	require.NoError(t, unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|flags, ""))
 }
 
 // readOnlyScenarios try every call on one of each kind.

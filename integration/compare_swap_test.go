@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,8 +16,16 @@ import (
 	"github.com/clonefs/clonefs/fs"
 )
 
-// swapTime is how long somebody tries to get out of the volume.
-const swapTime = 500 * time.Millisecond
+const (
+	// swapTime is how long somebody tries to get out of the volume, and
+	// leastSwaps how often.
+	swapTime   = 500 * time.Millisecond
+	leastSwaps = 2000
+
+	// canary is what is in files and attributes outside, and is a name there:
+	// nobody may see it.
+	canary = "outside"
+)
 
 // Whoever can write to a volume can swap a directory for a symbolic link at any
 // moment. What is done through the mount below that directory must then fail,
@@ -35,8 +44,10 @@ func TestNobodyGetsOutOfAVolumeBySwappingADirectoryForALink(t *testing.T) {
 			require.NoError(t, os.Mkdir(filepath.Join(m.source, "vm/above"), 0o755))
 			target := filepath.Join(outside, "target")
 			require.NoError(t, os.Mkdir(target, 0o755))
-			for _, dir := range []string{filepath.Join(m.source, "vm/above/directory"), target, target + "/directory", target + "/above/directory"} {
-				makeSwapGround(t, dir)
+			makeSwapGround(t, filepath.Join(m.source, "vm/above/directory"), "inside")
+			for _, dir := range []string{target, target + "/directory", target + "/above/directory"} {
+				makeSwapGround(t, dir, canary)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, canary), nil, 0o600))
 			}
 			before := fingerprint(t, outside)
 
@@ -44,13 +55,15 @@ func TestNobodyGetsOutOfAVolumeBySwappingADirectoryForALink(t *testing.T) {
 			link := filepath.Join(m.source, "link")
 			require.NoError(t, os.Symlink(filepath.Join(target, linkedFile(swapped)), link))
 			a := &attack{dir: m.holdDirectory(t, "vm/above/directory")}
+			a.playOnce(t)
 			swaps := a.run(func() error {
 				return unix.Renameat2(unix.AT_FDCWD, victim, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE)
 			})
 
 			require.Equal(t, before, fingerprint(t, outside))
+			require.Empty(t, a.leaks)
 			t.Logf("%d swaps, %d calls succeeded, %d failed", swaps, a.succeeded.Load(), a.failed.Load())
-			require.Greater(t, swaps, 100)
+			require.GreaterOrEqual(t, swaps, leastSwaps)
 			if swapped != "vm" { // a volume that was gone is another one afterwards
 				require.Positive(t, a.succeeded.Load())
 			}
@@ -68,24 +81,35 @@ func linkedFile(swapped string) string {
 	return ""
 }
 
-// makeSwapGround makes the names that the attack uses.
-func makeSwapGround(t *testing.T, dir string) {
+// makeSwapGround makes the names that the attack uses, with this content.
+func makeSwapGround(t *testing.T, dir, content string) {
 	t.Helper()
 	require.NoError(t, os.MkdirAll(dir+"/sub", 0o755))
-	for _, name := range []string{"file", "removed", "renamed", "sub/file"} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte("untouched"), 0o644))
+	for _, name := range []string{"file", "removed", "renamed", "other", "sub/file"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	require.NoError(t, os.Symlink(content, filepath.Join(dir, "text")))
+	for _, name := range []string{".", "sub", "file"} {
+		require.NoError(t, unix.Setxattr(filepath.Join(dir, name), "user.content", []byte(content), 0))
 	}
 }
 
 // fingerprint tells everything about a tree that a change would change.
 func fingerprint(t *testing.T, root string) (all []string) {
 	t.Helper()
-	require.NoError(t, filepath.WalkDir(root, func(path string, _ os.DirEntry, err error) error {
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
 		var s unix.Stat_t
+		var content []byte
 		if err == nil {
 			err = unix.Lstat(path, &s)
 		}
-		all = append(all, fmt.Sprintf("%s %o %d:%d links %d size %d mtime %v ctime %v", path, s.Mode, s.Uid, s.Gid, s.Nlink, s.Size, s.Mtim, s.Ctim))
+		if err == nil && entry.Type().IsRegular() {
+			content, err = os.ReadFile(path)
+		}
+		attributes := make([]byte, 1000)
+		n, _ := unix.Llistxattr(path, attributes) // a change of one changes the ctime too
+		all = append(all, fmt.Sprintf("%s %o %d:%d links %d size %d mtime %v ctime %v %q %q", path, s.Mode, s.Uid, s.Gid,
+			s.Nlink, s.Size, s.Mtim, s.Ctim, content, attributes[:max(n, 0)]))
 		return err
 	}))
 	return all
@@ -102,11 +126,23 @@ func (m *mounted) holdDirectory(t *testing.T, name string) int {
 	return fd
 }
 
-// An attack changes whatever it can below an open directory.
+// An attack does whatever it can below an open directory.
 type attack struct {
 	dir               int
 	stop              atomic.Bool
 	succeeded, failed atomic.Int64
+
+	mu    sync.Mutex
+	leaks []string
+}
+
+// playOnce shows that each call can succeed where nobody swaps anything: only
+// then does it mean something that none reaches the outside.
+func (a *attack) playOnce(t *testing.T) {
+	t.Helper()
+	for _, call := range swapCalls {
+		require.NoError(t, call.do(a.dir), call.name)
+	}
 }
 
 // run swaps for a while, and puts everything in its place in the end.
@@ -115,11 +151,11 @@ func (a *attack) run(swap func() error) (swaps int) {
 	for _, call := range swapCalls {
 		workers.Go(func() {
 			for !a.stop.Load() {
-				a.count(call(a.dir))
+				a.count(call.name, call.do(a.dir))
 			}
 		})
 	}
-	for end := time.Now().Add(swapTime); time.Now().Before(end); {
+	for end := time.Now().Add(swapTime); time.Now().Before(end) || swaps < leastSwaps; {
 		if swap() == nil {
 			swaps++
 		}
@@ -132,66 +168,15 @@ func (a *attack) run(swap func() error) (swaps int) {
 	return swaps
 }
 
-func (a *attack) count(err error) {
-	if err == nil {
+func (a *attack) count(name string, err error) {
+	switch {
+	case err == nil:
 		a.succeeded.Add(1)
-	} else {
+	case errors.Is(err, errLeak):
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.leaks = append(a.leaks, name)
+	default:
 		a.failed.Add(1)
-	}
-}
-
-// swapCalls follow no symbolic link themselves.
-var swapCalls = []func(dir int) error{
-	func(dir int) error {
-		fd, err := unix.Openat(dir, "new", unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-		if err == nil {
-			unix.Close(fd)
-		}
-		return err
-	},
-	func(dir int) error { return unix.Unlinkat(dir, "new", 0) },
-	func(dir int) error {
-		fd, err := unix.Openat(dir, "file", unix.O_WRONLY|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		_, err = unix.Write(fd, []byte("overwritten"))
-		return err
-	},
-	func(dir int) error { return unix.Unlinkat(dir, "removed", 0) },
-	func(dir int) error { return unix.Renameat2(dir, "renamed", dir, "moved", 0) },
-	func(dir int) error { return unix.Renameat2(dir, "moved", dir, "renamed", 0) },
-	func(dir int) error { return unix.Mkdirat(dir, "made", 0o700) },
-	func(dir int) error { return unix.Unlinkat(dir, "made", unix.AT_REMOVEDIR) },
-	func(dir int) error { return unix.Symlinkat("x", dir, "symlink") },
-	func(dir int) error { return unix.Unlinkat(dir, "symlink", 0) },
-	func(dir int) error { return unix.Linkat(dir, "sub/file", dir, "linked", 0) },
-	func(dir int) error { return unix.Unlinkat(dir, "linked", 0) },
-	func(dir int) error { return unix.Fchownat(dir, "file", nobody, nobody, unix.AT_SYMLINK_NOFOLLOW) },
-	func(dir int) error { return unix.Fchownat(dir, "", nobody, nobody, unix.AT_EMPTY_PATH) },
-	func(dir int) error {
-		return unix.UtimesNanoAt(dir, "sub/file", []unix.Timespec{{Sec: 1}, {Sec: 1}}, unix.AT_SYMLINK_NOFOLLOW)
-	},
-	changeHeld("sub"),
-	changeHeld("file"),
-}
-
-// changeHeld changes mode, size and attributes of what a name is, held by a
-// descriptor of its path: chmod(2) and the like would follow a link.
-func changeHeld(name string) func(dir int) error {
-	return func(dir int) error {
-		fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		var s unix.Stat_t
-		if err := unix.Fstat(fd, &s); err != nil || s.Mode&unix.S_IFMT == unix.S_IFLNK {
-			return unix.ELOOP
-		}
-		_ = unix.Truncate(procPath(fd), 3)
-		_ = unix.Setxattr(procPath(fd), "user.x", []byte("x"), 0)
-		return unix.Chmod(procPath(fd), 0o700)
 	}
 }

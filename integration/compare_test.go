@@ -46,6 +46,8 @@ var tables = map[string][]scenario{
 	"links":       linkScenarios,
 	"open":        openScenarios,
 	"attributes":  attributeScenarios,
+	"calls":       callScenarios,
+	"sticky":      stickyScenarios,
 }
 
 // A user is whom a scenario is played by.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# fuzz.sh DURATION: runs every fuzz test for that long ("30s"), one at a time.
-# What it finds is written to testdata/fuzz beside the test, to be committed.
+# fuzz.sh DURATION: runs every fuzz test for that long ("30s", "4h"), one at a time.
+# What it finds is written to testdata/fuzz beside the test, to be committed: each
+# `go test` plays what is there.
 set -eu
 
 duration=$1

@@ -84,6 +84,13 @@ func ignoreEOF(err error) error {
 	return err
 }
 
+// isDaemon says whether this process was started by startDaemon. After readyPipe
+// it says no.
+func isDaemon() bool {
+	_, is := os.LookupEnv(readyVariable)
+	return is
+}
+
 // readyPipe returns the pipe to report on, nil in a process that was not
 // started by startDaemon. It hides the pipe from programs that are started
 // from here, which would hold it open.

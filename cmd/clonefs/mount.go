@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -58,6 +59,8 @@ const mountExamples = `  clonefs mount tank/ci /mnt/vm
   clonefs mount --manage --template=tank/golden@v1 --top-owner=:ci --top-mode=0775 --allow-other tank/ci /mnt/vm
   mount -t fuse.clonefs tank/ci /mnt/vm -o allow_other,ro`
 
+var errNoProgram = errors.New("--native-io: the name of a program is empty; a list is VBoxHeadless,VirtualBoxVM")
+
 // mountConfig is what a mount is to be like.
 type mountConfig struct {
 	source     sourceName
@@ -70,6 +73,7 @@ type mountConfig struct {
 	nonempty    bool
 	noexec      bool
 	guestSerial vdi.GuestSerial
+	nativeIO    []string
 	manage      manageConfig
 	log         logConfig
 
@@ -108,6 +112,7 @@ func (c *mountConfig) addFlags(command *cobra.Command) {
 	flags.BoolVar(&c.nonempty, "nonempty", false, "mount even on a directory that is not empty, and hide what is in it")
 	flags.BoolVar(&c.noexec, "noexec", false, "let no program on the mount be run")
 	flags.Var(&c.guestSerial, "guest-serial", "keep the disk serial number that guests see, or make it unique too,\nfor two clones of one image in one VM")
+	flags.StringSliceVar(&c.nativeIO, "native-io", nil, "let these `programs` read and write the stored images directly, and see the\nstored UUIDs: VBoxHeadless,VirtualBoxVM runs VMs faster")
 	c.manage.addFlags(flags)
 	c.log.addFlags(flags)
 	flags.BoolVar(&c.fake, "fake", false, "check everything, but do not mount")
@@ -135,6 +140,9 @@ func (c *mountConfig) complete(command *cobra.Command, options, args []string) (
 	if c.source, err = parseSource(args[0]); err != nil {
 		return err
 	}
+	if slices.Contains(c.nativeIO, "") {
+		return errNoProgram
+	}
 	if c.snapshots && c.source.kind != datasetKind {
 		return errNoSnapshots
 	}
@@ -143,6 +151,11 @@ func (c *mountConfig) complete(command *cobra.Command, options, args []string) (
 
 // run mounts, in the foreground, as the daemon, or by starting the daemon.
 func (c *mountConfig) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if c.foreground || isDaemon() {
+		if err := confine(); err != nil {
+			return err
+		}
+	}
 	ready, err := readyPipe()
 	switch {
 	case err != nil:
@@ -169,10 +182,14 @@ func (c *mountConfig) runForeground(stderr io.Writer) error {
 		return err
 	}
 	s, err := c.start(logger, stderr)
-	if err == nil && s != nil {
-		s.run()
+	if err != nil || s == nil {
+		return err
 	}
-	return err
+	if err := notifyReady(); err != nil {
+		logger.Error("the service manager may think that the mount never came up", "error", err)
+	}
+	s.run()
+	return nil
 }
 
 // runDaemon reports an error to the process that started the daemon, which
@@ -259,7 +276,7 @@ func (c *mountConfig) mount(mountpoint string, source fs.Source, manager fs.Mana
 	signals := catchSignals()
 	server, err := fs.Mount(mountpoint, source, fs.Options{
 		FsName: c.source.String(), AllowOther: c.allowOther, ReadOnly: c.readOnly, MountOptions: c.mountOptions(),
-		Manager: manager, Top: top, GuestSerial: c.guestSerial, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),
+		Manager: manager, Top: top, GuestSerial: c.guestSerial, NativeIO: c.nativeIO, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),
 	})
 	if err != nil {
 		return nil, explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))

@@ -18,6 +18,7 @@ var optionFlags = map[string]bool{
 	"nonempty":     false,
 	"noexec":       false,
 	"guest-serial": true,
+	"native-io":    true,
 	"manage":       false,
 	"template":     true,
 	"copy":         false,

@@ -19,6 +19,7 @@ func TestExpandOptions(t *testing.T) {
 		"values, in order":                       {"guest_serial=unique,log_level=debug", []setting{{"guest-serial", "unique"}, {"log-level", "debug"}}},
 		"a value with an equals sign":            {"log_file=/a=b", []setting{{"log-file", "/a=b"}}},
 		"a value with a comma and a backslash":   {`log_file=/a\,b\\c,log_format=json`, []setting{{"log-file", `/a,b\c`}, {"log-format", "json"}}},
+		"programs with a comma and a backslash":  {`native_io=VBoxHeadless\,VirtualBoxVM`, []setting{{"native-io", "VBoxHeadless,VirtualBoxVM"}}},
 		"read-only as mount(8) says it":          {"ro", []setting{{"read-only", "true"}}},
 		"the last of ro and rw wins":             {"ro,rw", []setting{{"read-only", "true"}, {"read-only", "false"}}},
 		"programs may not be run":                {"noexec", []setting{{"noexec", "true"}}},

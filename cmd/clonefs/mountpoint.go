@@ -62,10 +62,12 @@ func prepareMountpoint(path string, allowNonempty bool, notice func(string)) (st
 			return "", fmt.Errorf("%s is mounted on %s already: look at it with `clonefs ls %s`, end it with `clonefs unmount %s`",
 				mounted.Source, resolved, resolved, resolved)
 		}
-		if err := mounts.Unmount(resolved, true); err != nil {
+		switch err := mounts.DetachDead(*mounted); {
+		case err == nil:
+			notice(fmt.Sprintf("cleaned %s: a clonefs of %s that was killed had left a dead mount on it", resolved, mounted.Source))
+		case !errors.Is(err, mounts.ErrReplaced): // or else it is looked at anew
 			return "", fmt.Errorf("%s has a dead mount on it, left by a daemon that was killed, and it cannot be cleaned: %w", resolved, err)
 		}
-		notice(fmt.Sprintf("cleaned %s: a clonefs of %s that was killed had left a dead mount on it", resolved, mounted.Source))
 	}
 }
 

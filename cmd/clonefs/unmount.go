@@ -15,7 +15,7 @@ const unmountHelp = `Unmount the clonefs on the directory MOUNTPOINT.
 While a file or a working directory on the mount is in use it stays, and the
 command says who uses it. With --lazy the mount is out of sight at once, and its
 daemon ends when the last file is closed. A dead mount, whose daemon was killed,
-is unmounted too. A mount of another file system is left alone.
+is unmounted too, whoever uses it. A mount of another file system is left alone.
 `
 
 func newUnmountCommand() *cobra.Command {
@@ -47,10 +47,13 @@ func unmount(path string, lazy bool) error {
 		return refuseUnmount(table, mountpoint)
 	}
 	err = mounts.Unmount(mountpoint, lazy)
-	if errors.Is(err, syscall.EBUSY) {
-		return statusError{explainBusy(table, *mounted), exitBusy}
+	switch {
+	case !errors.Is(err, syscall.EBUSY):
+		return err
+	case isDead(mountpoint): // nobody who uses it can do anything there
+		return mounts.DetachDead(*mounted)
 	}
-	return err
+	return statusError{explainBusy(table, *mounted), exitBusy}
 }
 
 // refuseUnmount says what there is in place of a mount of clonefs.

@@ -117,6 +117,12 @@ func (m *Mount) Log() string { return m.log.String() }
 func (m *Mount) Unmount(t testing.TB) {
 	t.Helper()
 	require.NoError(t, unix.Unmount(m.Dir, 0), "unmount %s", m.Dir)
+	m.AwaitEnd(t)
+}
+
+// AwaitEnd waits for the daemon to end, which it must do without an error.
+func (m *Mount) AwaitEnd(t testing.TB) {
+	t.Helper()
 	require.True(t, m.awaitEnd(patience), "the daemon goes on after the unmount\n%s", m.Log())
 	require.NoError(t, m.err, "the daemon's end\n%s", m.Log())
 }

@@ -5,9 +5,13 @@
 package mounts
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 )
+
+// ErrReplaced is why a mount was not taken away: another one is in its place.
+var ErrReplaced = errors.New("another mount is there now")
 
 // A Mount is one line of the mount table.
 type Mount struct {

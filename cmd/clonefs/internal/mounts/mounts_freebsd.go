@@ -49,3 +49,6 @@ func Unmount(dir string, lazy bool) error {
 	}
 	return nil
 }
+
+// DetachDead takes away a mount whose daemon is gone.
+func DetachDead(m Mount) error { return Unmount(m.Dir, true) }

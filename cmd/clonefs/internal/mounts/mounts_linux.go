@@ -89,6 +89,51 @@ func Unmount(dir string, lazy bool) error {
 	return nil
 }
 
+// DetachDead takes away a mount whose daemon is gone, also when something still
+// has its working directory in it. Another mount that has come to its place
+// meanwhile, by somebody who cleaned it as well, stays: that is ErrReplaced.
+func DetachDead(m Mount) error {
+	if os.Geteuid() != 0 {
+		return unmountAsUser(m.Dir, true) // which knows mounts by their directories only
+	}
+	fd, err := unix.Open(m.Dir, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: m.Dir, Err: err}
+	}
+	defer unix.Close(fd)
+	id, err := mountID(fd)
+	if err != nil {
+		return err
+	}
+	if id != m.ID {
+		return fmt.Errorf("unmount %s: %w", m.Dir, ErrReplaced)
+	}
+	// The descriptor's link leads to this mount, whatever is mounted over it.
+	switch err := unix.Unmount(fmt.Sprintf("/proc/self/fd/%d", fd), unix.MNT_DETACH); err {
+	case nil:
+		return nil
+	case unix.EINVAL: // it is not mounted any more
+		return fmt.Errorf("unmount %s: %w", m.Dir, ErrReplaced)
+	default:
+		return &os.PathError{Op: "unmount", Path: m.Dir, Err: err}
+	}
+}
+
+// mountID returns the ID of the mount that a descriptor's file lies on; see
+// proc_pid_fdinfo(5).
+func mountID(fd int) (int, error) {
+	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(info)) {
+		if id, ok := strings.CutPrefix(line, "mnt_id:"); ok {
+			return strconv.Atoi(strings.TrimSpace(id))
+		}
+	}
+	return 0, fmt.Errorf("the kernel does not say which mount a file lies on: %q", info)
+}
+
 // unmountAsUser asks fusermount3, which is setuid root and unmounts what its
 // caller mounted. It tells of a busy mount only in words.
 func unmountAsUser(dir string, lazy bool) error {

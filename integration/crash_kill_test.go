@@ -1,0 +1,28 @@
+//go:build linux
+
+package integration
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// What a client was told is stable is in the backing file, and nothing that the
+// daemon has only in its memory.
+func TestNothingAcknowledgedIsLostWhenTheDaemonIsKilled(t *testing.T) {
+	l := newLoad(t)
+	rounds := 50
+	if !isPlainRun() {
+		rounds = 5
+	}
+	for round := range rounds {
+		l.start(t)
+		l.await(t, 1+rand.Int64N(10))
+		l.mount.Kill(t)
+		l.halt()
+		l.checkErrors(t, endOfDaemon...)
+		l.mount.Start(t) // which takes the dead mount away
+		l.check(t)
+		t.Logf("round %d: the first writer had %d records acknowledged", round, l.writers[0].acked.Load())
+	}
+}
