@@ -274,6 +274,7 @@ func (c *mountConfig) mount(mountpoint string, source fs.Source, manager fs.Mana
 		return nil, err
 	}
 	signals := catchSignals()
+	spareProcessors()
 	server, err := fs.Mount(mountpoint, source, fs.Options{
 		FsName: c.source.String(), AllowOther: c.allowOther, ReadOnly: c.readOnly, MountOptions: c.mountOptions(),
 		Manager: manager, Top: top, GuestSerial: c.guestSerial, NativeIO: c.nativeIO, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),

@@ -11,9 +11,9 @@ import (
 // readAhead is how far the kernel reads ahead of a program that reads a file from
 // one end to the other, in KiB. Whatever the protocol's first answer says, a mount
 // begins with 128 (VM_READAHEAD_PAGES of linux/mm.h), which makes such a program
-// wait for an answer for each 128 KiB; twice the largest request lets the next one
-// be on its way.
-const readAhead = 2048
+// wait for an answer for each 128 KiB. As much as the largest request is enough for the
+// next one to be on its way while one is read.
+const readAhead = 1024
 
 // raiseReadAhead needs root, and a /sys that can be written to; without them
 // reading is slower.
