@@ -41,26 +41,29 @@ func (r *roster) look(seen map[*worker]uint64) {
 	defer r.mu.Unlock()
 	for _, w := range r.all {
 		request := w.unique.Load()
-		if request != 0 && seen[w] == request && killed(w.header().Pid) {
+		if request != 0 && seen[w] == request && killed(w.client.Load()) {
 			w.abandon(request)
 		}
 		seen[w] = request
 	}
 }
 
-// interrupt lets an operation that can be stopped know of a signal. What another
-// worker's header says may be of its next request already: then the one that is meant
-// is answered, and the kernel takes no notice of what is said here.
+// interrupt lets an operation that can be stopped know of a signal. The worker may
+// have its next request already: then the one that is meant is answered, and the kernel
+// takes no notice of what is said here.
 func (w *worker) interrupt(n int) {
 	request := (*fuse.InterruptIn)(unsafe.Pointer(&w.in[0])).Unique
 	at := w.c.workers.with(request)
-	if at == nil || !at.header().isFileIO() && !w.tell(n) {
+	if at == nil || !at.doesFileIO() && !w.tell(n) {
 		w.reply(fuse.EAGAIN, 0) // it has not begun: ask again
 	}
 }
 
-// isFileIO tells whether the request is one that go-fuse is not given.
-func (h *header) isFileIO() bool { return h.Opcode == opRead || h.Opcode == opWrite }
+// doesFileIO tells whether the request in work is one that go-fuse is not given.
+func (w *worker) doesFileIO() bool {
+	opcode := w.opcode.Load()
+	return opcode == opRead || opcode == opWrite
+}
 
 // tell lets go-fuse know, which says nothing unless it has not begun.
 func (w *worker) tell(n int) bool {

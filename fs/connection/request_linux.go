@@ -45,7 +45,7 @@ func (h *header) unanswered() bool { return h.Opcode == opForget || h.Opcode == 
 // answer does what the request of n bytes asks for.
 func (w *worker) answer(n int) {
 	h := w.header()
-	w.unique.Store(h.Unique)
+	w.begin(h)
 	switch {
 	case h.Opcode == opInterrupt:
 		w.interrupt(n)
@@ -59,6 +59,13 @@ func (w *worker) answer(n int) {
 		w.answerOther(n)
 	}
 	w.unique.Store(0)
+}
+
+// begin says what is in work, the number last.
+func (w *worker) begin(h *header) {
+	w.opcode.Store(h.Opcode)
+	w.client.Store(h.Pid)
+	w.unique.Store(h.Unique)
 }
 
 func (w *worker) readIn() *fuse.ReadIn   { return (*fuse.ReadIn)(unsafe.Pointer(&w.in[0])) }

@@ -20,8 +20,10 @@ type worker struct {
 	in, out []byte
 
 	// unique is the number of the request in work, until it is answered,
-	// and 0 between two.
-	unique atomic.Uint64
+	// and 0 between two. Opcode and client are that request's, for others to
+	// read: the buffer is the worker's own.
+	unique         atomic.Uint64
+	opcode, client atomic.Uint32
 }
 
 var pageSize = os.Getpagesize()
