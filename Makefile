@@ -82,7 +82,8 @@ check-unit:
 .PHONY: check-mounts
 check-mounts:
 	@scripts/needs.sh $(MOUNT_NEEDS)
-	@$(GOTEST) -timeout 10m $(MOUNTS)
+	@# The runs of test-mounts soak for longer.
+	@CLONEFS_SOAK=$${CLONEFS_SOAK:-5s} $(GOTEST) -timeout 15m $(MOUNTS)
 
 .PHONY: test-unit
 test-unit: check-unit ## Unit tests, once more with the race detector
@@ -93,8 +94,8 @@ test-unit: check-unit ## Unit tests, once more with the race detector
 test-mounts: check-mounts ## Real mounts over a directory; on one processor and with the race detector too
 	@scripts/needs.sh $(RACE_NEEDS)
 	@# One processor shows deadlocks and races that nothing else does.
-	@GOMAXPROCS=1 $(GOTEST) -count=1 -timeout 10m $(MOUNTS)
-	@CLONEFS_RACE=1 CGO_ENABLED=1 $(GOTEST) -race -timeout 20m $(MOUNTS)
+	@GOMAXPROCS=1 $(GOTEST) -count=1 -timeout 15m $(MOUNTS)
+	@CLONEFS_RACE=1 CGO_ENABLED=1 $(GOTEST) -race -timeout 30m $(MOUNTS)
 
 .PHONY: test-virtualbox
 test-virtualbox: ## Real VirtualBox registers clones and boots VMs from them
