@@ -82,7 +82,7 @@ check-unit:
 .PHONY: check-mounts
 check-mounts:
 	@scripts/needs.sh $(MOUNT_NEEDS)
-	@# The runs of test-mounts soak for longer.
+	@# The next run of test-mounts soaks for longer.
 	@CLONEFS_SOAK=$${CLONEFS_SOAK:-5s} $(GOTEST) -timeout 15m $(MOUNTS)
 
 .PHONY: test-unit
@@ -94,7 +94,7 @@ test-unit: check-unit ## Unit tests, once more with the race detector
 test-mounts: check-mounts ## Real mounts over a directory; on one processor and with the race detector too
 	@scripts/needs.sh $(RACE_NEEDS)
 	@# One processor shows deadlocks and races that nothing else does.
-	@GOMAXPROCS=1 $(GOTEST) -count=1 -timeout 15m $(MOUNTS)
+	@CLONEFS_SOAK=$${CLONEFS_SOAK:-30s} GOMAXPROCS=1 $(GOTEST) -count=1 -timeout 15m $(MOUNTS)
 	@CLONEFS_RACE=1 CGO_ENABLED=1 $(GOTEST) -race -timeout 30m $(MOUNTS)
 
 .PHONY: test-virtualbox

@@ -3,6 +3,7 @@ package connection
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,7 @@ func (r *roster) look(seen map[*worker]uint64) {
 	defer r.mu.Unlock()
 	for _, w := range r.all {
 		request := w.unique.Load()
-		if request != 0 && seen[w] == request && killed(w.client.Load()) {
+		if request != 0 && request != abandoned && seen[w] == request && killed(w.client.Load()) {
 			w.abandon(request)
 		}
 		seen[w] = request
@@ -73,12 +74,30 @@ func (w *worker) tell(n int) bool {
 
 // abandon answers a request that is in work; what comes of it is nobody's.
 func (w *worker) abandon(request uint64) {
-	if !w.unique.CompareAndSwap(request, 0) {
+	if !w.unique.CompareAndSwap(request, abandoned) {
 		return
 	}
 	message := fuse.OutHeader{Length: uint32(outHeaderSize), Status: -int32(unix.EINTR), Unique: request}
 	bytes := unsafe.Slice((*byte)(unsafe.Pointer(&message)), outHeaderSize)
 	_ = w.c.use(func(device int) error { return write(device, bytes) }) // ENOENT: it has been unmounted
+}
+
+// awaitAbandoned waits until no abandoned request is in work on a node. The client has
+// no more use for its file then, and the kernel says that it can be closed; but what is
+// still done with it must not find it closed, or its descriptor to be another file's.
+func (r *roster) awaitAbandoned(node uint64) {
+	const pause = 10 * time.Millisecond
+	for r.abandonedOn(node) {
+		time.Sleep(pause)
+	}
+}
+
+func (r *roster) abandonedOn(node uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.all, func(w *worker) bool {
+		return w.unique.Load() == abandoned && (w.nodes[0].Load() == node || w.nodes[1].Load() == node)
+	})
 }
 
 // killed tells whether a thread has SIGKILL pending, as every thread of a process

@@ -18,20 +18,23 @@ const (
 
 // The opcodes that this package looks at (enum fuse_opcode of linux/fuse.h).
 const (
-	opLookup      = 1
-	opForget      = 2
-	opSymlink     = 6
-	opMknod       = 8
-	opMkdir       = 9
-	opLink        = 13
-	opOpen        = 14
-	opRead        = 15
-	opWrite       = 16
-	opOpendir     = 27
-	opCreate      = 35
-	opInterrupt   = 36
-	opBatchForget = 42
-	opTmpfile     = 51
+	opLookup        = 1
+	opForget        = 2
+	opSymlink       = 6
+	opMknod         = 8
+	opMkdir         = 9
+	opLink          = 13
+	opOpen          = 14
+	opRead          = 15
+	opWrite         = 16
+	opRelease       = 18
+	opOpendir       = 27
+	opReleasedir    = 29
+	opCreate        = 35
+	opInterrupt     = 36
+	opBatchForget   = 42
+	opCopyFileRange = 47
+	opTmpfile       = 51
 )
 
 // A header begins every request.
@@ -49,6 +52,9 @@ func (w *worker) answer(n int) {
 	switch {
 	case h.Opcode == opInterrupt:
 		w.interrupt(n)
+	case h.Opcode == opRelease || h.Opcode == opReleasedir:
+		w.c.workers.awaitAbandoned(h.NodeId)
+		w.answerOther(n)
 	case w.c.options.Debug: // go-fuse shows requests
 		w.answerOther(n)
 	case h.Opcode == opRead && n >= readInSize && w.fits(w.readIn().Size):
@@ -65,7 +71,17 @@ func (w *worker) answer(n int) {
 func (w *worker) begin(h *header) {
 	w.opcode.Store(h.Opcode)
 	w.client.Store(h.Pid)
+	w.nodes[0].Store(h.NodeId)
+	w.nodes[1].Store(w.secondNode(h))
 	w.unique.Store(h.Unique)
+}
+
+// secondNode is the node of the file that is copied to.
+func (w *worker) secondNode(h *header) uint64 {
+	if h.Opcode != opCopyFileRange {
+		return 0
+	}
+	return (*fuse.CopyFileRangeIn)(unsafe.Pointer(&w.in[0])).NodeIdOut
 }
 
 func (w *worker) readIn() *fuse.ReadIn   { return (*fuse.ReadIn)(unsafe.Pointer(&w.in[0])) }

@@ -19,12 +19,17 @@ type worker struct {
 	// then.
 	in, out []byte
 
-	// unique is the number of the request in work, until it is answered,
-	// and 0 between two. Opcode and client are that request's, for others to
+	// unique is the number of the request in work, until it is answered, then
+	// 0, or abandoned. The others are that request's, for other workers to
 	// read: the buffer is the worker's own.
 	unique         atomic.Uint64
 	opcode, client atomic.Uint32
+	nodes          [2]atomic.Uint64
 }
+
+// abandoned stands for the number of a request that is in work although its client
+// has an answer. The kernel's numbers are even, but for FUSE_INT_REQ_BIT.
+const abandoned = ^uint64(0)
 
 var pageSize = os.Getpagesize()
 
