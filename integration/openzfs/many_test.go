@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAHundredClonesMadeAtOnceAreAllThere(t *testing.T) {
-	const count = 100
+func TestTwoHundredClonesMadeAtOnceAreAllThere(t *testing.T) {
+	const count = 200
 	var names []string
 	for i := range count {
 		names = append(names, fmt.Sprintf("job-%d", i+1))
