@@ -17,9 +17,7 @@ func (r *raw) ReadFile(in *fuse.ReadIn, dest []byte) (int, fuse.Status) {
 		return 0, fuse.EBADF
 	}
 	n, err := f.readAt(dest, int64(in.Offset))
-	if in.Flags&unix.O_DIRECT == 0 {
-		f.wasRead()
-	}
+	f.wasRead() // also with O_DIRECT: a mapping of such a file is read into the kernel's pages
 	if err != nil {
 		return 0, fuse.Status(f.errno("read", err))
 	}

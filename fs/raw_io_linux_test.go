@@ -90,3 +90,14 @@ func TestAFileGrowsByTheWriteBeyondItsEnd(t *testing.T) {
 	require.Equal(t, fuse.OK, status)
 	require.Equal(t, "\x00end", string(got[:n]))
 }
+
+func TestEveryReadLooksWhetherTheKernelsPagesAreStillGood(t *testing.T) {
+	for _, flags := range []uint32{0, unix.O_DIRECT} {
+		r := newOpenFile(t)
+		claimed := &r.handles.file(7).node.cache.claim
+		claimed.Store(&claim{state: fileState{size: 1}}) // it was shorter once
+		_, status := r.ReadFile(&fuse.ReadIn{Fh: 7, Offset: 4096, Flags: flags}, make([]byte, 4096))
+		require.Equal(t, fuse.OK, status)
+		require.Nil(t, claimed.Load())
+	}
+}
