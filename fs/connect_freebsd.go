@@ -1,16 +1,14 @@
 package fs
 
-import (
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
-	"github.com/hanwen/go-fuse/v2/fuse"
-)
+import "github.com/hanwen/go-fuse/v2/fuse"
 
 // connect mounts, and serves until the file system is unmounted.
-func (m *mirror) connect(mountpoint string, options *gofuse.Options) (kernel, error) {
-	server, err := fuse.NewServer(m.rawFileSystem(options), mountpoint, &options.MountOptions)
+func (m *mirror) connect(mountpoint string, options *fuse.MountOptions) error {
+	server, err := fuse.NewServer(m.raw, mountpoint, options)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	m.kernel = server
 	go server.Serve()
-	return server, server.WaitMount()
+	return server.WaitMount()
 }

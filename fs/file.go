@@ -1,16 +1,14 @@
 package fs
 
 import (
-	"context"
 	"errors"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"golang.org/x/sys/unix"
 )
 
-// A file is an open file. go-fuse calls Release after every other operation on
-// it has returned, so the descriptor needs no lock.
+// A file is an open file. The kernel releases it after every other operation on it
+// has returned, so the descriptor needs no lock; but see openFiles.
 type file struct {
 	node   *node
 	vol    *volume
@@ -38,11 +36,16 @@ func newFile(n *node, vol *volume, fd int, flags int) (*file, error) {
 		return nil, err
 	}
 	key := fileKey{s.id.dev, s.id.ino}
-	f := &file{node: n, vol: vol, fd: fd, key: key, writable: flags&unix.O_ACCMODE != unix.O_RDONLY}
-	f.header = n.mirror.headers.acquire(key)
-	vol.open.Add(1)
-	n.mirror.files.Store(f, nil)
-	return f, nil
+	return registerFile(&file{node: n, vol: vol, fd: fd, key: key, writable: flags&unix.O_ACCMODE != unix.O_RDONLY}), nil
+}
+
+// registerFile lets all know of an open file.
+func registerFile(f *file) *file {
+	m := f.node.mirror
+	f.header = m.headers.acquire(f.key)
+	f.vol.open.Add(1)
+	m.files.Store(f, nil)
+	return f
 }
 
 // close closes the file, the first time that it is called.
@@ -63,19 +66,13 @@ func (f *file) errno(operation string, err error) syscall.Errno {
 	return f.node.mirror.errno(operation, f.node, err)
 }
 
-var _ = (gofuse.FileReleaser)((*file)(nil))
-
 // Release closes the file. Nobody is told of an error here: Flush was.
-func (f *file) Release(context.Context) syscall.Errno {
-	return f.errno("release", f.close())
-}
-
-var _ = (gofuse.FileFlusher)((*file)(nil))
+func (f *file) Release() { _ = f.errno("release", f.close()) }
 
 // Flush answers close(2), once for each descriptor a client has of the file.
 // Closing a duplicate makes the backing file system report what it reports
 // at close (a full disk or quota, on NFS).
-func (f *file) Flush(context.Context) syscall.Errno {
+func (f *file) Flush() syscall.Errno {
 	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		err = unix.Close(fd)
@@ -83,13 +80,11 @@ func (f *file) Flush(context.Context) syscall.Errno {
 	return f.errno("flush", err)
 }
 
-var _ = (gofuse.FileFsyncer)((*file)(nil))
-
 // fsyncDataOnly is FUSE_FSYNC_FDATASYNC of linux/fuse.h.
 const fsyncDataOnly = 1
 
 // Fsync brings the file, or only its data, to stable storage.
-func (f *file) Fsync(_ context.Context, flags uint32) syscall.Errno {
+func (f *file) Fsync(flags uint32) syscall.Errno {
 	sync := unix.Fsync
 	if flags&fsyncDataOnly != 0 {
 		sync = fdatasync

@@ -1,10 +1,8 @@
 package fs
 
 import (
-	"context"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/clonefs/clonefs/vdi"
@@ -15,25 +13,17 @@ import (
 // so that a file system that shares blocks between files can share those.
 const copyStep = 1 << 20
 
-var _ = (gofuse.NodeCopyFileRanger)((*node)(nil))
-
 // CopyFileRange copies within the mount. What lies beyond both headers is
 // copied by the backing file system, which may share its blocks instead; the
 // start goes through the mapping of both files. It may copy less than asked
 // for, as copy_file_range(2) may.
-func (n *node) CopyFileRange(ctx context.Context, fhIn gofuse.FileHandle, offIn uint64,
-	_ *gofuse.Inode, fhOut gofuse.FileHandle, offOut uint64, size uint64, _ uint64) (uint32, syscall.Errno) {
-	in, okIn := fhIn.(*file)
-	out, okOut := fhOut.(*file)
-	if !okIn || !okOut {
-		return 0, syscall.EBADF
-	}
-	if err := out.dropPrivileges(&ctx.(*fuse.Context).Caller); err != nil {
-		return 0, out.errno("copy_file_range", err)
+func (f *file) CopyFileRange(in *fuse.CopyFileRangeIn, to *file) (uint32, syscall.Errno) {
+	if err := to.dropPrivileges(&in.Caller); err != nil {
+		return 0, to.errno("copy_file_range", err)
 	}
 	// The answer has 32 bits for the number of bytes copied.
-	done, err := copyRange(in, int64(offIn), out, int64(offOut), int(min(size, 1<<30)))
-	return uint32(done), n.mirror.errno("copy_file_range", n, err)
+	done, err := copyRange(f, int64(in.OffIn), to, int64(in.OffOut), int(min(in.Len, 1<<30)))
+	return uint32(done), f.errno("copy_file_range", err)
 }
 
 func copyRange(in *file, offIn int64, out *file, offOut int64, size int) (int, error) {

@@ -1,30 +1,22 @@
 package fs
 
 import (
-	"context"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
-	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/vdi"
 )
 
-var _ = (gofuse.FileReader)((*file)(nil))
-
-// Read answers with data and never with a descriptor where the header is
-// concerned: a descriptor would be read after the lock is gone.
-func (f *file) Read(_ context.Context, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
-	if len(dest) == 0 {
-		return self{file: f}, 0
-	}
+// Read reads into dest. It copies where the header is concerned, and leaves nothing
+// for later: the header's lock would be gone.
+func (f *file) Read(dest []byte, off int64) (int, syscall.Errno) {
 	n, err := f.readAt(dest, off)
-	f.wasRead()
+	f.wasRead() // also with O_DIRECT: a mapping of such a file is read into the kernel's pages
 	if err != nil {
-		return nil, f.errno("read", err)
+		return 0, f.errno("read", err)
 	}
-	return fuse.ReadResultData(dest[:n]), 0
+	return n, 0
 }
 
 // readAt reads the presented bytes; fewer than asked for only where the file
@@ -51,11 +43,9 @@ func (f *file) readHeader(dest []byte, off int) (int, error) {
 	return copy(dest, presented[off:]), nil
 }
 
-var _ = (gofuse.FileLseeker)((*file)(nil))
-
 // Lseek finds data and holes (SEEK_DATA, SEEK_HOLE); the kernel does the rest
 // of seeking itself.
-func (f *file) Lseek(_ context.Context, off uint64, whence uint32) (uint64, syscall.Errno) {
+func (f *file) Lseek(off uint64, whence uint32) (uint64, syscall.Errno) {
 	n, err := unix.Seek(f.fd, int64(off), int(whence))
 	return uint64(n), f.errno("lseek", err)
 }

@@ -1,10 +1,8 @@
 package fs
 
 import (
-	"context"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
@@ -22,13 +20,11 @@ func (f *file) truncate(size int64) error {
 		})
 }
 
-var _ = (gofuse.FileAllocater)((*file)(nil))
-
 // Allocate allocates, punches holes and zeroes ranges (fallocate(2)). The
 // modes that move data, which the kernel does not pass on to FUSE anyway, are
 // refused: what a client would see of the header after them is nobody's wish.
-func (f *file) Allocate(ctx context.Context, off, size uint64, mode uint32) syscall.Errno {
-	err := f.dropPrivileges(&ctx.(*fuse.Context).Caller)
+func (f *file) Allocate(caller *fuse.Caller, off, size uint64, mode uint32) syscall.Errno {
+	err := f.dropPrivileges(caller)
 	if err == nil {
 		err = roomy(f.node.mirror, func() error { return f.allocate(int64(off), int64(size), mode) })
 	}

@@ -1,9 +1,6 @@
 package fs
 
-import (
-	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // A write that must be stable when it returns (O_SYNC, O_DSYNC, RWF_DSYNC) is
 // mostly the kernel's affair: it sends FSYNC after WRITE. For asynchronous direct
@@ -12,20 +9,6 @@ import (
 
 // stableFlags are the flags of open(2) that ask for it.
 const stableFlags = keptOpenFlags &^ noAtime
-
-// stableBit is where an offset on its way to a file says that the write must be
-// stable. Offsets are not negative.
-const stableBit = 1 << 63
-
-// markStable passes on that a write must be stable.
-func markStable(in *fuse.WriteIn) {
-	if in.Flags&stableFlags != 0 {
-		in.Offset |= stableBit
-	}
-}
-
-// takeStable returns the offset, and whether the write must be stable.
-func takeStable(off int64) (int64, bool) { return int64(uint64(off) &^ stableBit), off < 0 }
 
 // stabilize brings to stable storage what was written, unless the write has done
 // so, because the backing file is open for such writes as well.

@@ -1,33 +1,31 @@
 package fs
 
 import (
-	"context"
 	"io"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/clonefs/clonefs/vdi"
 )
 
-var (
-	_ = (gofuse.FileWriter)((*file)(nil))
-	_ = (gofuse.FileWritever)((*file)(nil))
-)
-
-// Write is Writev of one buffer.
-func (f *file) Write(ctx context.Context, data []byte, off int64) (uint32, syscall.Errno) {
-	return f.Writev(ctx, [][]byte{data}, off)
+// Write writes what the client wrote; a request may come in several buffers.
+func (f *file) Write(in *fuse.WriteIn, data ...[]byte) (int, syscall.Errno) {
+	n, err := f.write(in, data)
+	return n, f.errno("write", err)
 }
 
-// Writev writes what the client wrote; a request may come in several buffers.
-func (f *file) Writev(_ context.Context, data [][]byte, off int64) (uint32, syscall.Errno) {
-	off, stable := takeStable(off)
-	n, err := roomy2(f.node.mirror, func() (int, error) { return f.writeAt(data, off) })
-	if err == nil && stable {
+func (f *file) write(in *fuse.WriteIn, data [][]byte) (int, error) {
+	if in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0 {
+		if err := dropPrivileges(f.fd, &in.Caller); err != nil {
+			return 0, err
+		}
+	}
+	n, err := roomy2(f.node.mirror, func() (int, error) { return f.writeAt(data, int64(in.Offset)) })
+	if err == nil && in.Flags&stableFlags != 0 {
 		err = f.stabilize()
 	}
-	return uint32(n), f.errno("write", err)
+	return n, err
 }
 
 // writeAt writes presented bytes. It returns an error only when nothing was

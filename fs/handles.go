@@ -1,81 +1,136 @@
 package fs
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
-
-	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// handles are the open files by the numbers that the kernel calls them by. go-fuse
-// has such a table as well, and locks it for each request.
+// handles are open files, or open directories, by the numbers that the kernel calls
+// them by.
 //
-// Its numbers are small, and used again when a file is closed. So a slice will do,
-// which is replaced by a longer one when it has to grow.
-type handles struct {
+// The numbers are small, and given again when a file is closed. So a slice will do,
+// which is replaced by a longer one when it has to grow: reading and writing takes no
+// lock.
+type handles[T any] struct {
 	mu    sync.Mutex // held for changes
-	files atomic.Pointer[[]atomic.Pointer[file]]
+	slots atomic.Pointer[[]atomic.Pointer[T]]
+	free  []uint64 // handles that were given and taken back
+	used  uint64   // handles below are used or free; 0 is never given
 }
 
-// file returns the file with a handle, nil if there is none.
-func (h *handles) file(handle uint64) *file {
-	if files := h.files.Load(); files != nil && handle < uint64(len(*files)) {
-		return (*files)[handle].Load()
+// get returns what has a handle, nil if there is nothing.
+func (h *handles[T]) get(handle uint64) *T {
+	if slots := h.slots.Load(); slots != nil && handle < uint64(len(*slots)) {
+		return (*slots)[handle].Load()
 	}
 	return nil
 }
 
-// set notes which file has a handle: none if f is nil.
-func (h *handles) set(handle uint64, f *file) {
+// add gives a handle.
+func (h *handles[T]) add(open *T) uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	files := h.files.Load()
-	if files == nil || handle >= uint64(len(*files)) {
-		files = longer(files, handle)
-		h.files.Store(files)
+	var handle uint64
+	if last := len(h.free) - 1; last >= 0 {
+		handle, h.free = h.free[last], h.free[:last]
+	} else {
+		h.used++
+		handle = h.used
 	}
-	(*files)[handle].Store(f)
+	h.slot(handle).Store(open)
+	return handle
 }
 
-// longer returns a copy of files with room for a handle, and for as many again.
-func longer(files *[]atomic.Pointer[file], handle uint64) *[]atomic.Pointer[file] {
-	grown := make([]atomic.Pointer[file], 2*handle+16)
-	if files != nil {
-		for i := range *files {
-			grown[i].Store((*files)[i].Load())
+// remove takes a handle back and returns what had it.
+func (h *handles[T]) remove(handle uint64) *T {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.get(handle) == nil {
+		return nil
+	}
+	h.free = append(h.free, handle)
+	return h.slot(handle).Swap(nil)
+}
+
+// all are the handles that are given, and what has them.
+func (h *handles[T]) all() iter.Seq2[uint64, *T] {
+	return func(yield func(uint64, *T) bool) {
+		for handle := range h.used + 1 {
+			if open := h.get(handle); open != nil && !yield(handle, open) {
+				return
+			}
+		}
+	}
+}
+
+// restore gives handles that were given by another process.
+func (h *handles[T]) restore(open map[uint64]*T) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for handle, open := range open {
+		h.slot(handle).Store(open)
+		h.used = max(h.used, handle)
+	}
+	for handle := uint64(1); handle <= h.used; handle++ {
+		if open[handle] == nil {
+			h.free = append(h.free, handle)
+		}
+	}
+}
+
+// slot is where a handle's file stands.
+func (h *handles[T]) slot(handle uint64) *atomic.Pointer[T] {
+	slots := h.slots.Load()
+	if slots == nil || handle >= uint64(len(*slots)) {
+		slots = longer(slots, handle)
+		h.slots.Store(slots)
+	}
+	return &(*slots)[handle]
+}
+
+// longer returns a copy of slots with room for a handle, and for as many again.
+func longer[T any](slots *[]atomic.Pointer[T], handle uint64) *[]atomic.Pointer[T] {
+	grown := make([]atomic.Pointer[T], 2*handle+16)
+	if slots != nil {
+		for i := range *slots {
+			grown[i].Store((*slots)[i].Load())
 		}
 	}
 	return &grown
 }
 
-// self is what a file answers to a read of no bytes, which the kernel never sends:
-// so we ask go-fuse's table which file a handle is.
-type self struct {
-	fuse.ReadResult
-	file *file
+// openFiles are the open files of a node, for requests that do not say by which one
+// they come: none is closed while it is used.
+type openFiles struct {
+	mu   sync.RWMutex
+	open []*file
 }
 
-// opened notes the file that go-fuse has given a handle, and says which stored file
-// the kernel is to use for it.
-func (r *raw) opened(node uint64, out *fuse.OpenOut) {
-	result, status := r.Read(nil, &fuse.ReadIn{InHeader: fuse.InHeader{NodeId: node}, Fh: out.Fh}, nil)
-	if me, ok := result.(self); ok && status.Ok() {
-		r.handles.set(out.Fh, me.file)
-		out.BackingID = me.file.backing
+func (o *openFiles) add(f *file) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.open = append(o.open, f)
+}
+
+func (o *openFiles) remove(f *file) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, open := range o.open {
+		if open == f {
+			o.open = append(o.open[:i], o.open[i+1:]...)
+			return
+		}
 	}
 }
 
-// Open opens a file.
-func (r *raw) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
-	status := r.RawFileSystem.Open(cancel, in, out)
-	if status.Ok() {
-		r.opened(in.NodeId, out)
+// use calls with one of the files; false says that there is none.
+func (o *openFiles) use(with func(*file)) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	if len(o.open) == 0 {
+		return false
 	}
-	return status
-}
-
-// Release closes a file; its handle is free as soon as go-fuse has heard of it.
-func (r *raw) Release(cancel <-chan struct{}, in *fuse.ReleaseIn) {
-	r.handles.set(in.Fh, nil)
-	r.RawFileSystem.Release(cancel, in)
+	with(o.open[0])
+	return true
 }

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
@@ -31,7 +30,7 @@ type Ownership struct {
 	Mode     uint32 // permission bits, 0o7777 at most
 }
 
-func (n *node) createVolume(ctx context.Context, name string, out *fuse.EntryOut) (*gofuse.Inode, error) {
+func (n *node) createVolume(ctx context.Context, name string, out *fuse.EntryOut) (*node, error) {
 	manager, err := n.manager(errNotHere)
 	if err != nil {
 		return nil, err
@@ -43,7 +42,7 @@ func (n *node) createVolume(ctx context.Context, name string, out *fuse.EntryOut
 	if !n.mirror.sync(name) {
 		return nil, managed(errors.New("the volume was made, but it is not there"))
 	}
-	return n.lookupPlace(ctx, name, out)
+	return n.lookupPlace(name, out)
 }
 
 func (n *node) destroyVolume(ctx context.Context, name string) error {
@@ -59,7 +58,7 @@ func (n *node) destroyVolume(ctx context.Context, name string) error {
 	return nil
 }
 
-func (n *node) renameVolume(ctx context.Context, name string, to *node, newName string, flags uint32) error {
+func (n *node) renameVolume(ctx *fuse.Context, name string, to *node, newName string, flags uint32) error {
 	manager, err := n.manager(errVolume)
 	if err != nil {
 		return err

@@ -7,13 +7,11 @@ import (
 	"sync"
 	"time"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-// rootInode is the inode number of the mount's top directory. Left to go-fuse
-// it would be 0.
+// rootInode is the inode number of the mount's top directory.
 const rootInode = 1
 
 // A mirror is what all nodes of a mount share.
@@ -24,6 +22,9 @@ type mirror struct {
 	tree    *tree
 	headers headers
 	root    *node
+	inodes  *inodes
+	raw     *raw
+	kernel  kernel   // set before the first request comes
 	files   sync.Map // every open *file
 	orphans orphans
 	panics  sync.Map // each callStack that a handler has panicked with
@@ -51,10 +52,16 @@ func newMirror(source Source, options Options) *mirror {
 	m.native.programs = options.NativeIO
 	m.news = news{each: m.announce, places: map[string]bool{}}
 	m.root = &node{mirror: m, isPlace: true}
-	for _, place := range m.tree.replace(source.Volumes()) {
+	m.inodes = newInodes(m.root)
+	m.raw = newRaw(m)
+	return m
+}
+
+// fill takes in what volumes there are.
+func (m *mirror) fill() {
+	for _, place := range m.tree.replace(m.source.Volumes()) {
 		m.warnOfTwin(place)
 	}
-	return m
 }
 
 // sync asks the source about a place, brings the tree up to date there, and
@@ -114,5 +121,3 @@ func (m *mirror) emptyDirectory() status {
 		Atimensec: nanoseconds, Mtimensec: nanoseconds, Ctimensec: nanoseconds,
 	}}
 }
-
-var _ gofuse.InodeEmbedder = (*node)(nil)

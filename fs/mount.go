@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"log"
 	"log/slog"
 	"os"
-	"time"
+	"sync/atomic"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
@@ -51,17 +49,21 @@ type Options struct {
 
 // A Server is a mounted clonefs.
 type Server struct {
-	server     kernel
 	mountpoint string
 	mirror     *mirror
 	stop       context.CancelFunc
 	watched    chan struct{} // closed when the source is not watched any more
+	left       atomic.Bool   // to another process
 }
 
 // A kernel is the connection with the kernel that requests come by.
 type kernel interface {
 	Unmount() error
 	Wait()
+	// DeleteNotify and EntryNotify make the kernel forget a name in a directory,
+	// the former with those who watch the directory hearing of it.
+	DeleteNotify(dir, child uint64, name string) fuse.Status
+	EntryNotify(dir uint64, name string) fuse.Status
 }
 
 // Mount mounts the source's volumes at mountpoint and serves them until the
@@ -72,58 +74,40 @@ type kernel interface {
 func Mount(mountpoint string, source Source, options Options) (*Server, error) {
 	unix.Umask(0)
 	m := newMirror(source, options)
-	server, err := m.connect(mountpoint, m.fuseOptions())
-	if err != nil {
+	m.fill()
+	if err := m.connect(mountpoint, m.mountOptions()); err != nil {
 		return nil, fmt.Errorf("mount at %s: %w", mountpoint, err)
 	}
-	if err := m.native.enable(server); err != nil {
+	m.enableNative()
+	return m.serve(mountpoint), nil
+}
+
+func (m *mirror) enableNative() {
+	if err := m.native.enable(m.kernel); err != nil {
 		m.log.Warn("no native I/O: it needs Linux 6.9 or newer and root (CAP_SYS_ADMIN); all programs have the mapped view", "error", err)
 	}
+}
+
+// serve follows the source while requests are answered.
+func (m *mirror) serve(mountpoint string) *Server {
 	ctx, stop := context.WithCancel(context.Background())
-	watched := make(chan struct{})
+	s := &Server{mountpoint: mountpoint, mirror: m, stop: stop, watched: make(chan struct{})}
 	go func() {
-		defer close(watched)
+		defer close(s.watched)
 		m.watch(ctx)
 	}()
-	return &Server{server, mountpoint, m, stop, watched}, nil
+	return s
 }
 
-// rawFileSystem is what answers requests: the tree of nodes, and raw before it.
-func (m *mirror) rawFileSystem(options *gofuse.Options) *raw {
-	return &raw{
-		RawFileSystem: gofuse.NewNodeFS(m.root, options),
-		mirror:        m,
-		names:         nameLocks{byDir: map[uint64]*nameLock{}},
-		managed:       m.options.Manager != nil,
-	}
-}
-
-func (m *mirror) fuseOptions() *gofuse.Options {
+func (m *mirror) mountOptions() *fuse.MountOptions {
 	logger := slog.NewLogLogger(m.log.Handler(), slog.LevelDebug)
-	// Names are looked up each time, so that what happens to volumes and
-	// files behind the mount is seen at once. Attributes may be a second
-	// old, but a lookup brings new ones.
-	var always time.Duration
-	second := time.Second
-	return &gofuse.Options{
-		MountOptions:    m.mountOptions(logger),
-		EntryTimeout:    &always,
-		NegativeTimeout: &always,
-		AttrTimeout:     &second,
-		NullPermissions: true, // a mode of 000 is a mode
-		RootStableAttr:  &gofuse.StableAttr{Ino: rootInode, Gen: 1},
-		Logger:          logger,
-	}
-}
-
-func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 	// The kernel checks permissions by what the mount shows: otherwise a
 	// root daemon would do everybody's bidding.
 	options := append([]string{"default_permissions"}, m.options.MountOptions...)
 	if m.options.ReadOnly {
 		options = append(options, "ro")
 	}
-	return fuse.MountOptions{
+	return &fuse.MountOptions{
 		Name:              FilesystemName,
 		FsName:            cmp.Or(m.options.FsName, FilesystemName),
 		AllowOther:        m.options.AllowOther,
@@ -132,6 +116,9 @@ func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 		MaxWrite:          1 << 20,
 		MaxBackground:     128,
 		EnableAcl:         true,
+		// As names are looked up each time, what a listing told of them would be
+		// asked again.
+		DisableReadDirPlus: true,
 		// Asynchronous direct I/O is how VirtualBox reads and writes a disk.
 		ExtraCapabilities:    fuse.CAP_ASYNC_DIO | fuse.CAP_DONT_MASK | fuse.CAP_SETXATTR_EXT | handlesPrivileges,
 		DisabledCapabilities: m.native.disabledCapabilities(),
@@ -145,17 +132,19 @@ func (m *mirror) mountOptions(logger *log.Logger) fuse.MountOptions {
 // Unmount unmounts. It returns an error matching syscall.EBUSY while a file or
 // a working directory beneath the mount point is in use; the mount goes on then.
 func (s *Server) Unmount() error {
-	if err := s.server.Unmount(); err != nil {
+	if err := s.mirror.kernel.Unmount(); err != nil {
 		return fmt.Errorf("unmount %s: %w", s.mountpoint, err)
 	}
 	return nil
 }
 
 // Wait returns when the file system has been unmounted, by whomever, and nothing
-// of the source is in use any more.
+// of the source is in use any more, or when it has been left to another process.
 func (s *Server) Wait() {
-	s.server.Wait()
+	s.mirror.kernel.Wait()
 	s.stop()
 	<-s.watched
-	s.mirror.discard()
+	if !s.left.Load() {
+		s.mirror.discard()
+	}
 }

@@ -197,8 +197,9 @@ func (f *file) suitsNative(flags int) bool {
 
 // closeBacked is called when the file is closed.
 func (f *file) closeBacked() error {
-	if f.backing == 0 {
+	kernel := f.node.mirror.native.backer.Load()
+	if f.backing == 0 || kernel == nil {
 		return nil
 	}
-	return f.node.backing.release(*f.node.mirror.native.backer.Load())
+	return f.node.backing.release(*kernel)
 }

@@ -61,19 +61,19 @@ func (m *mirror) announce(place string) {
 
 // forget makes the kernel forget what it knows at a place.
 func (m *mirror) forget(place string) {
-	parent := m.root.EmbeddedInode()
+	parent := m.root
 	names := strings.Split(place, "/")
 	for _, name := range names[:len(names)-1] {
-		if parent = parent.GetChild(name); parent == nil {
+		if parent = m.inodes.child(parent, name); parent == nil {
 			return
 		}
 	}
 	name := path.Base(place)
-	child := parent.GetChild(name)
+	child := m.inodes.child(parent, name)
 	if child == nil {
 		return
 	}
-	if m.tree.exists(place) || parent.NotifyDelete(name, child) != 0 {
-		_ = parent.NotifyEntry(name) // ENOENT: the kernel knows nothing of it
+	if m.tree.exists(place) || !m.kernel.DeleteNotify(parent.nodeID, child.nodeID, name).Ok() {
+		_ = m.kernel.EntryNotify(parent.nodeID, name) // ENOENT: the kernel knows nothing of it
 	}
 }

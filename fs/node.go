@@ -1,15 +1,11 @@
 package fs
 
 import (
-	"context"
-	"encoding/binary"
 	"errors"
 	"os"
-	"strings"
 	"sync/atomic"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +17,7 @@ import (
 // volume. The top of the mount has the place "" and whatever volume is there
 // at the moment.
 type node struct {
-	gofuse.Inode
+	known
 	mirror *mirror
 
 	vol *volume // nil at a place that only leads to volumes, and at the top
@@ -32,8 +28,9 @@ type node struct {
 
 	orphan atomic.Pointer[os.File] // what is left when the last name is removed
 
-	cache   cache   // of a regular file
-	backing backing // likewise
+	cache   cache     // of a regular file
+	backing backing   // likewise
+	files   openFiles // likewise
 }
 
 // volume returns the volume that the node's files are in, nil if it has none.
@@ -56,24 +53,8 @@ func (n *node) writable() (*volume, error) {
 	return vol, nil
 }
 
-// path returns the node's path beneath its volume's root, "" for the root. A
-// node with several names has the one that was looked up last; a node that was
-// removed has none, which is ESTALE.
-func (n *node) path() (string, error) {
-	var names []string
-	for n != nil && !n.isPlace {
-		name, parent := n.Parent()
-		if parent == nil {
-			return "", syscall.ESTALE
-		}
-		names = append(names, name)
-		n, _ = parent.Operations().(*node)
-	}
-	for i, j := 0, len(names)-1; i < j; i, j = i+1, j-1 {
-		names[i], names[j] = names[j], names[i]
-	}
-	return strings.Join(names, "/"), nil
-}
+// path returns the node's path beneath its volume's root; see inodes.
+func (n *node) path() (string, error) { return n.mirror.inodes.path(n) }
 
 // describe says in the log which node is meant.
 func (n *node) describe() string {
@@ -166,8 +147,8 @@ func (n *node) change(use func(fd int) error) error {
 	return n.with(vol, use)
 }
 
-// child makes the inode for name in the directory that dir is a descriptor of.
-func (n *node) child(ctx context.Context, vol *volume, dir int, name string, out *fuse.EntryOut) (*gofuse.Inode, error) {
+// child makes the node for name in the directory that dir is a descriptor of.
+func (n *node) child(vol *volume, dir int, name string, out *fuse.EntryOut) (*node, error) {
 	s, err := statAt(dir, name)
 	if err != nil {
 		return nil, err
@@ -176,31 +157,9 @@ func (n *node) child(ctx context.Context, vol *volume, dir int, name string, out
 	if !vol.holds(s.id.dev) {
 		return nil, syscall.ENOENT
 	}
-	return n.inode(ctx, &node{mirror: n.mirror, vol: vol, id: vol.identify(s.id)}, s, out), nil
-}
-
-// inode registers what was found with go-fuse, which returns the inode that it
-// has for the same number and generation, if it has one.
-func (n *node) inode(ctx context.Context, found *node, s status, out *fuse.EntryOut) *gofuse.Inode {
+	found := &node{mirror: n.mirror, vol: vol, id: vol.identify(s.id)}
 	found.setAttr(s, &out.Attr)
-	return n.NewInode(ctx, found, gofuse.StableAttr{
-		Mode: s.attr.Mode & unix.S_IFMT,
-		Ino:  out.Attr.Ino,
-		Gen:  found.generation(),
-	})
-}
-
-// generation tells apart inodes with the same number: those of other instances
-// of the volume, and those that had the number before.
-func (n *node) generation() uint64 {
-	if n.vol == nil {
-		return 0
-	}
-	var b []byte
-	b = binary.LittleEndian.AppendUint64(b, n.vol.instance)
-	b = binary.LittleEndian.AppendUint64(b, n.id.dev)
-	b = binary.LittleEndian.AppendUint64(b, uint64(n.id.birth))
-	return hash("generation", string(b))
+	return found, nil
 }
 
 // setAttr fills in what the mount says of a backing inode.

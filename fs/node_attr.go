@@ -1,31 +1,29 @@
 package fs
 
 import (
-	"context"
 	"errors"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-var _ = (gofuse.NodeGetattrer)((*node)(nil))
-
-// Getattr reads attributes, through an open file if there is one: a file that
-// was unlinked has no path.
-func (n *node) Getattr(_ context.Context, fh gofuse.FileHandle, out *fuse.AttrOut) syscall.Errno {
-	s, err := n.status(fh)
-	if err == nil {
-		n.setAttr(s, &out.Attr)
+// Getattr reads attributes, through an open file if there is one: a file that was
+// removed behind the mount has no path. The kernel does not say which file, nor that
+// there is one (fuse_update_get_attr of fs/fuse/dir.c).
+func (n *node) Getattr(out *fuse.Attr) (birth int64, errno syscall.Errno) {
+	var s status
+	var err error
+	if !n.files.use(func(f *file) { s, err = statAt(f.fd, "") }) {
+		s, err = n.status()
 	}
-	return n.mirror.errno("getattr", n, err)
+	if err == nil {
+		n.setAttr(s, out)
+	}
+	return s.id.birth, n.mirror.errno("getattr", n, err)
 }
 
-func (n *node) status(fh gofuse.FileHandle) (s status, err error) {
-	if f, ok := fh.(*file); ok {
-		return statAt(f.fd, "")
-	}
+func (n *node) status() (s status, err error) {
 	if n.isPlace {
 		return n.rootStatus()
 	}
@@ -36,18 +34,18 @@ func (n *node) status(fh gofuse.FileHandle) (s status, err error) {
 	return s, err
 }
 
-var _ = (gofuse.NodeSetattrer)((*node)(nil))
-
-// Setattr changes mode, owner, size and times. The kernel has checked that the
-// client may (default_permissions).
-func (n *node) Setattr(_ context.Context, fh gofuse.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	f, _ := fh.(*file)
+// Setattr changes mode, owner, size and times, through an open file if f is one. The
+// kernel has checked that the client may (default_permissions).
+func (n *node) Setattr(f *file, in *fuse.SetAttrIn, out *fuse.Attr) syscall.Errno {
 	err := n.setattr(f, in)
 	if err == nil {
 		var s status
-		if s, err = n.status(fh); err == nil {
-			n.setAttr(s, &out.Attr)
+		if f != nil {
+			s, err = statAt(f.fd, "")
+		} else {
+			s, err = n.status()
 		}
+		n.setAttr(s, out)
 	}
 	return n.mirror.errno("setattr", n, err)
 }
@@ -154,11 +152,9 @@ func (n *node) truncate(vol *volume, f *file, size int64) error {
 	return errors.Join(f.truncate(size), f.close())
 }
 
-var _ = (gofuse.NodeStatfser)((*node)(nil))
-
 // Statfs says how full the volume's file system is; a place without one shows
 // nothing, as an empty file system would.
-func (n *node) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
+func (n *node) Statfs(out *fuse.StatfsOut) syscall.Errno {
 	vol := n.volume()
 	if vol == nil {
 		out.NameLen = 255

@@ -1,7 +1,7 @@
 package fs
 
 import (
-	"context"
+	"sync"
 	"syscall"
 
 	gofuse "github.com/hanwen/go-fuse/v2/fs"
@@ -9,58 +9,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var _ = (gofuse.NodeOpendirHandler)((*node)(nil))
-
-// OpendirHandle opens a directory for listing. The listing is taken when it is
-// first read, and taken again when the client goes back to its start
-// (rewinddir(3)); no descriptor is kept meanwhile.
-func (n *node) OpendirHandle(_ context.Context, _ uint32) (gofuse.FileHandle, uint32, syscall.Errno) {
-	return &directory{node: n}, 0, 0
-}
-
-// A directory is an open directory: a listing, and how far it has been read.
+// A directory is an open directory. The listing is taken when it is first read, and
+// taken again when the client goes back to its start (rewinddir(3)); no descriptor is
+// kept meanwhile. An offset in it is the number of entries before.
 type directory struct {
-	node    *node
+	node *node
+
+	mu      sync.Mutex
 	listed  bool
 	entries []fuse.DirEntry
-	next    int
 }
 
-var (
-	_ = (gofuse.FileReaddirenter)((*directory)(nil))
-	_ = (gofuse.FileSeekdirer)((*directory)(nil))
-	_ = (gofuse.FileFsyncdirer)((*directory)(nil))
-)
-
-// Readdirent returns the next entry, nil at the end.
-func (d *directory) Readdirent(context.Context) (*fuse.DirEntry, syscall.Errno) {
-	if !d.listed {
+// Readdir gives entries from an offset on to add, until that takes no more.
+func (d *directory) Readdir(off uint64, add func(fuse.DirEntry) bool) syscall.Errno {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.listed || off == 0 {
 		entries, err := d.node.list()
 		if err != nil {
-			return nil, d.node.mirror.errno("readdir", d.node, err)
+			return d.node.mirror.errno("readdir", d.node, err)
 		}
 		d.entries, d.listed = entries, true
 	}
-	if d.next >= len(d.entries) {
-		return nil, 0
-	}
-	entry := &d.entries[d.next]
-	d.next++
-	entry.Off = uint64(d.next)
-	return entry, 0
-}
-
-// Seekdir goes to an offset that an entry came with; 0 starts afresh.
-func (d *directory) Seekdir(_ context.Context, off uint64) syscall.Errno {
-	d.next = int(min(off, uint64(len(d.entries))))
-	if off == 0 {
-		d.entries, d.listed = nil, false
+	for ; off < uint64(len(d.entries)); off++ {
+		entry := d.entries[off]
+		entry.Off = off + 1
+		if !add(entry) {
+			break
+		}
 	}
 	return 0
 }
 
 // Fsyncdir brings the directory's entries to stable storage.
-func (d *directory) Fsyncdir(context.Context, uint32) syscall.Errno {
+func (d *directory) Fsyncdir() syscall.Errno {
 	n := d.node
 	vol := n.volume()
 	if vol == nil {
@@ -121,13 +103,13 @@ func (n *node) listPlaces() []fuse.DirEntry {
 
 // dots are the entries that every directory begins with.
 func dots(n *node) []fuse.DirEntry {
-	above := n.EmbeddedInode()
-	if _, parent := n.Parent(); parent != nil {
-		above = parent
+	above := n.mirror.inodes.parent(n)
+	if above == nil {
+		above = n
 	}
 	return []fuse.DirEntry{
-		{Name: ".", Mode: unix.S_IFDIR, Ino: n.StableAttr().Ino},
-		{Name: "..", Mode: unix.S_IFDIR, Ino: above.StableAttr().Ino},
+		{Name: ".", Mode: unix.S_IFDIR, Ino: n.number(n.id)},
+		{Name: "..", Mode: unix.S_IFDIR, Ino: above.number(above.id)},
 	}
 }
 

@@ -1,52 +1,49 @@
 package fs
 
 import (
-	"context"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-var _ = (gofuse.NodeLookuper)((*node)(nil))
-
 // Lookup finds name in a directory: a volume, a place that leads to one, or
 // what the directory's own volume has there.
-func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
-	child, err := n.lookup(ctx, name, out)
+func (n *node) Lookup(name string, out *fuse.EntryOut) (*node, syscall.Errno) {
+	child, err := n.lookup(name, out)
 	return child, n.mirror.errno("lookup", n, err)
 }
 
-func (n *node) lookup(ctx context.Context, name string, out *fuse.EntryOut) (*gofuse.Inode, error) {
+func (n *node) lookup(name string, out *fuse.EntryOut) (*node, error) {
 	if n.isPlace {
 		place := join(n.place, name)
 		if n.mirror.sync(place) {
-			return n.lookupPlace(ctx, place, out)
+			return n.lookupPlace(place, out)
 		}
 	}
 	vol := n.volume()
 	if vol == nil || n.hides(name) {
 		return nil, syscall.ENOENT
 	}
-	var child *gofuse.Inode
+	var child *node
 	err := n.with(vol, func(dir int) (err error) {
-		child, err = n.child(ctx, vol, dir, name, out)
+		child, err = n.child(vol, dir, name, out)
 		return err
 	})
 	return child, err
 }
 
-// lookupPlace makes the inode of a volume's own directory, or of one that leads
+// lookupPlace makes the node of a volume's own directory, or of one that leads
 // to volumes.
-func (n *node) lookupPlace(ctx context.Context, place string, out *fuse.EntryOut) (*gofuse.Inode, error) {
+func (n *node) lookupPlace(place string, out *fuse.EntryOut) (*node, error) {
 	found := &node{mirror: n.mirror, vol: n.mirror.tree.volume(place), place: place, isPlace: true}
 	s, err := found.glance()
 	if err != nil {
 		return nil, err
 	}
 	found.id = s.id
-	return n.inode(ctx, found, s, out), nil
+	found.setAttr(s, &out.Attr)
+	return found, nil
 }
 
 // rootStatus says what a place looks like: as the root of its volume does, or

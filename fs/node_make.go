@@ -1,11 +1,9 @@
 package fs
 
 import (
-	"context"
 	"errors"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
@@ -19,10 +17,10 @@ func (n *node) changeDir(use func(vol *volume, dir int) error) error {
 	return n.with(vol, func(dir int) error { return use(vol, dir) })
 }
 
-// make makes name with call, gives it to the client, and returns its inode.
+// make makes name with call, gives it to the client, and returns its node.
 // What cannot be given away is removed again with flags of unlinkat(2).
-func (n *node) make(ctx context.Context, operation, name string, out *fuse.EntryOut, unlink int, call func(dir int) error) (*gofuse.Inode, syscall.Errno) {
-	var child *gofuse.Inode
+func (n *node) make(caller *fuse.Caller, operation, name string, out *fuse.EntryOut, unlink int, call func(dir int) error) (*node, syscall.Errno) {
+	var child *node
 	err := n.changeDir(func(vol *volume, dir int) (err error) {
 		if n.hides(name) {
 			return errHidden
@@ -30,47 +28,39 @@ func (n *node) make(ctx context.Context, operation, name string, out *fuse.Entry
 		if err := roomy(n.mirror, func() error { return call(dir) }); err != nil {
 			return err
 		}
-		if err := n.ownNew(ctx, dir, name); err != nil {
+		if err := n.ownNew(caller, dir, name); err != nil {
 			return errors.Join(err, unix.Unlinkat(dir, name, unlink))
 		}
-		child, err = n.child(ctx, vol, dir, name, out)
+		child, err = n.child(vol, dir, name, out)
 		return err
 	})
 	return child, n.mirror.errno(operation, n, err)
 }
 
-var _ = (gofuse.NodeMkdirer)((*node)(nil))
-
 // Mkdir makes a directory, or at the top, where directories are volumes, a
 // volume.
-func (n *node) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
+func (n *node) Mkdir(ctx *fuse.Context, name string, mode, umask uint32, out *fuse.EntryOut) (*node, syscall.Errno) {
 	if n.isTop() {
 		child, err := n.createVolume(ctx, name, out)
 		return child, n.mirror.errno("mkdir "+name, n, err)
 	}
-	return n.make(ctx, "mkdir", name, out, unix.AT_REMOVEDIR, func(dir int) error {
-		return unix.Mkdirat(dir, name, masked(dir, mode)&0o7777)
+	return n.make(&ctx.Caller, "mkdir", name, out, unix.AT_REMOVEDIR, func(dir int) error {
+		return unix.Mkdirat(dir, name, masked(dir, mode, umask)&0o7777)
 	})
 }
 
-var _ = (gofuse.NodeMknoder)((*node)(nil))
-
 // Mknod makes a fifo, a socket, a device, or an empty regular file.
-func (n *node) Mknod(ctx context.Context, name string, mode, dev uint32, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
-	return n.make(ctx, "mknod", name, out, 0, func(dir int) error { return makeNode(dir, name, masked(dir, mode), dev) })
+func (n *node) Mknod(caller *fuse.Caller, name string, mode, umask, dev uint32, out *fuse.EntryOut) (*node, syscall.Errno) {
+	return n.make(caller, "mknod", name, out, 0, func(dir int) error { return makeNode(dir, name, masked(dir, mode, umask), dev) })
 }
-
-var _ = (gofuse.NodeSymlinker)((*node)(nil))
 
 // Symlink makes a symbolic link with any text as its target.
-func (n *node) Symlink(ctx context.Context, target, name string, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
-	return n.make(ctx, "symlink", name, out, 0, func(dir int) error { return unix.Symlinkat(target, dir, name) })
+func (n *node) Symlink(caller *fuse.Caller, target, name string, out *fuse.EntryOut) (*node, syscall.Errno) {
+	return n.make(caller, "symlink", name, out, 0, func(dir int) error { return unix.Symlinkat(target, dir, name) })
 }
 
-var _ = (gofuse.NodeReadlinker)((*node)(nil))
-
 // Readlink returns the text of a symbolic link; the client's kernel follows it.
-func (n *node) Readlink(context.Context) (target []byte, errno syscall.Errno) {
+func (n *node) Readlink() (target []byte, errno syscall.Errno) {
 	buf := make([]byte, pathMax)
 	err := n.with(n.vol, func(fd int) error {
 		size, err := unix.Readlinkat(fd, "", buf)
@@ -80,17 +70,14 @@ func (n *node) Readlink(context.Context) (target []byte, errno syscall.Errno) {
 	return target, n.mirror.errno("readlink", n, err)
 }
 
-var _ = (gofuse.NodeLinker)((*node)(nil))
-
 // Link gives a file another name in the same volume.
-func (n *node) Link(ctx context.Context, target gofuse.InodeEmbedder, name string, out *fuse.EntryOut) (*gofuse.Inode, syscall.Errno) {
-	var child *gofuse.Inode
+func (n *node) Link(old *node, name string, out *fuse.EntryOut) (*node, syscall.Errno) {
+	var child *node
 	err := n.changeDir(func(vol *volume, dir int) error {
 		if n.hides(name) {
 			return errHidden
 		}
-		old, ok := target.(*node)
-		if !ok || old.vol != vol {
+		if old.vol != vol {
 			return errCrossing
 		}
 		return old.with(vol, func(fd int) (err error) {
@@ -98,7 +85,7 @@ func (n *node) Link(ctx context.Context, target gofuse.InodeEmbedder, name strin
 				return err
 			}
 			old.named()
-			child, err = n.child(ctx, vol, dir, name, out)
+			child, err = n.child(vol, dir, name, out)
 			return err
 		})
 	})

@@ -1,29 +1,22 @@
 package fs
 
 import (
-	"context"
 	"errors"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-var _ = (gofuse.NodeOpener)((*node)(nil))
-
 // Open opens a regular file; the kernel opens everything else itself.
-func (n *node) Open(ctx context.Context, flags uint32) (gofuse.FileHandle, uint32, syscall.Errno) {
-	f, err := n.openChecked(int(flags))
-	if err != nil {
-		return nil, 0, n.mirror.errno("open", n, err)
-	}
-	return f, f.openFlags(ctx, int(flags)), 0
+func (n *node) Open(flags int) (*file, syscall.Errno) {
+	f, err := n.openChecked(flags)
+	return f, n.mirror.errno("open", n, err)
 }
 
 // openFlags answers an open with flags of linux/fuse.h.
-func (f *file) openFlags(ctx context.Context, flags int) uint32 {
-	reply, backed := f.openBacked(&ctx.(*fuse.Context).Caller, flags)
+func (f *file) openFlags(caller *fuse.Caller, flags int) uint32 {
+	reply, backed := f.openBacked(caller, flags)
 	if !backed {
 		reply = f.openCached()
 	}
@@ -74,48 +67,41 @@ func backingFlags(flags int) int {
 	return access | flags&keptOpenFlags | unix.O_NOFOLLOW | unix.O_CLOEXEC
 }
 
-var _ = (gofuse.NodeCreater)((*node)(nil))
-
 // Create makes a file and opens it.
-func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, gofuse.FileHandle, uint32, syscall.Errno) {
-	var child *gofuse.Inode
-	var f *file
+func (n *node) Create(in *fuse.CreateIn, name string, out *fuse.EntryOut) (f *file, errno syscall.Errno) {
 	err := n.changeDir(func(vol *volume, dir int) (err error) {
 		if n.hides(name) {
 			return errHidden
 		}
-		child, f, err = n.create(ctx, vol, dir, name, int(flags), mode, out)
+		f, err = n.create(vol, dir, in, name, out)
 		return err
 	})
-	if err != nil {
-		return nil, nil, 0, n.mirror.errno("create", n, err)
-	}
-	return child, f, f.openFlags(ctx, int(flags)), 0
+	return f, n.mirror.errno("create", n, err)
 }
 
-func (n *node) create(ctx context.Context, vol *volume, dir int, name string, flags int, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, *file, error) {
-	fd, err := roomy2(n.mirror, func() (int, error) { return createExclusive(dir, name, flags, mode) })
+func (n *node) create(vol *volume, dir int, in *fuse.CreateIn, name string, out *fuse.EntryOut) (*file, error) {
+	fd, err := roomy2(n.mirror, func() (int, error) { return createExclusive(dir, name, in) })
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if err := n.own(ctx, dir, fd); err != nil {
+	if err := n.own(&in.Caller, dir, fd); err != nil {
 		unix.Close(fd)
-		return nil, nil, errors.Join(err, unix.Unlinkat(dir, name, 0))
+		return nil, errors.Join(err, unix.Unlinkat(dir, name, 0))
 	}
-	child, err := n.child(ctx, vol, dir, name, out)
+	child, err := n.child(vol, dir, name, out)
 	if err != nil {
 		unix.Close(fd)
-		return nil, nil, err
+		return nil, err
 	}
-	f, err := newFile(child.Operations().(*node), vol, fd, flags)
-	return child, f, err
+	return newFile(child, vol, fd, int(in.Flags))
 }
 
 // createExclusive makes a file that must not exist: the kernel has just looked.
 // If somebody made it behind the mount since, ESTALE makes the kernel look once
 // more, unless the client wants to know.
-func createExclusive(dir int, name string, flags int, mode uint32) (int, error) {
-	fd, err := unix.Openat(dir, name, backingFlags(flags)|unix.O_CREAT|unix.O_EXCL, masked(dir, mode)&0o7777)
+func createExclusive(dir int, name string, in *fuse.CreateIn) (int, error) {
+	flags := int(in.Flags)
+	fd, err := unix.Openat(dir, name, backingFlags(flags)|unix.O_CREAT|unix.O_EXCL, masked(dir, in.Mode, in.Umask)&0o7777)
 	if err == unix.EEXIST && flags&unix.O_EXCL == 0 {
 		err = unix.ESTALE
 	}

@@ -1,14 +1,12 @@
 package fs
 
 import (
-	"context"
 	"maps"
 	"os"
 	"slices"
 	"sync"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
@@ -29,15 +27,15 @@ type victim struct {
 
 // victim pins what name is in the directory, if the kernel knows it.
 func (n *node) victim(dir int, name string) *victim {
-	inode := n.GetChild(name)
-	if inode == nil {
+	known := n.mirror.inodes.child(n, name)
+	if known == nil {
 		return nil
 	}
 	fd, err := openBeneath(dir, name, openPath)
 	if err != nil {
 		return nil
 	}
-	v := &victim{inode.Operations().(*node), n, name, os.NewFile(uintptr(fd), name)}
+	v := &victim{known, n, name, os.NewFile(uintptr(fd), name)}
 	s, err := statAt(fd, "")
 	if err != nil || !v.node.is(s.id) {
 		discard(v.file)
@@ -46,18 +44,15 @@ func (n *node) victim(dir int, name string) *victim {
 	return v
 }
 
-// settle makes the victim an orphan if its name was removed and go-fuse knows
-// no other that leads to it.
+// settle makes the victim an orphan if its name was removed and no other is known
+// that leads to it.
 func (v *victim) settle(removal error) {
 	if v == nil {
 		return
 	}
-	if removal == nil {
-		v.dir.RmChild(v.name)
-		if _, parent := v.node.Parent(); parent == nil {
-			v.node.orphaned(v.file)
-			return
-		}
+	if removal == nil && v.node.mirror.inodes.remove(v.dir, v.name) {
+		v.node.orphaned(v.file)
+		return
 	}
 	discard(v.file)
 }
@@ -121,11 +116,6 @@ func openOrphan(f *os.File, flags int) (fd int, err error) {
 	return fd, err
 }
 
-var _ = (gofuse.NodeOnForgetter)((*node)(nil))
-
-// OnForget closes the descriptor of an orphan.
-func (n *node) OnForget() { n.named() }
-
 // named says that a path leads to the node again, or that nobody needs one.
 func (n *node) named() {
 	if f := n.orphan.Swap(nil); f != nil {
@@ -137,54 +127,41 @@ func (n *node) named() {
 // discard closes a descriptor that only names an inode: nothing can be lost.
 func discard(f *os.File) { _ = f.Close() }
 
-var _ = (gofuse.NodeTmpfiler)((*node)(nil))
-
 // Tmpfile makes a file without a name (O_TMPFILE), which Link may give it.
-func (n *node) Tmpfile(ctx context.Context, flags, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, gofuse.FileHandle, uint32, syscall.Errno) {
-	var child *gofuse.Inode
-	var f *file
+func (n *node) Tmpfile(in *fuse.CreateIn, out *fuse.EntryOut) (f *file, errno syscall.Errno) {
 	err := n.changeDir(func(vol *volume, dir int) (err error) {
-		child, f, err = n.makeNameless(ctx, vol, dir, int(flags), mode, out)
+		f, err = n.makeNameless(vol, dir, in, out)
 		return err
 	})
-	if err != nil {
-		return nil, nil, 0, n.mirror.errno("tmpfile", n, err)
-	}
-	return child, f, f.openFlags(ctx, int(flags)), 0
+	return f, n.mirror.errno("tmpfile", n, err)
 }
 
-func (n *node) makeNameless(ctx context.Context, vol *volume, dir, flags int, mode uint32, out *fuse.EntryOut) (*gofuse.Inode, *file, error) {
+func (n *node) makeNameless(vol *volume, dir int, in *fuse.CreateIn, out *fuse.EntryOut) (*file, error) {
 	if nameless == 0 {
-		return nil, nil, syscall.EOPNOTSUPP
+		return nil, syscall.EOPNOTSUPP
 	}
+	flags := int(in.Flags)
 	fd, err := roomy2(n.mirror, func() (int, error) {
-		return unix.Openat(dir, ".", backingFlags(flags)|flags&unix.O_EXCL|nameless, masked(dir, mode)&0o7777)
+		return unix.Openat(dir, ".", backingFlags(flags)|flags&unix.O_EXCL|nameless, masked(dir, in.Mode, in.Umask)&0o7777)
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	made, err := n.nameless(ctx, vol, dir, fd)
+	made, err := n.nameless(&in.Caller, vol, dir, fd, out)
 	if err != nil {
 		unix.Close(fd)
-		return nil, nil, err
-	}
-	s, err := statAt(fd, "")
-	if err != nil {
-		made.named()
-		unix.Close(fd)
-		return nil, nil, err
+		return nil, err
 	}
 	f, err := newFile(made, vol, fd, flags)
 	if err != nil {
 		made.named()
-		return nil, nil, err
 	}
-	return n.inode(ctx, made, s, out), f, nil
+	return f, err
 }
 
 // nameless gives a new file without a name to the client and makes its node.
-func (n *node) nameless(ctx context.Context, vol *volume, dir, fd int) (*node, error) {
-	if err := n.own(ctx, dir, fd); err != nil {
+func (n *node) nameless(caller *fuse.Caller, vol *volume, dir, fd int, out *fuse.EntryOut) (*node, error) {
+	if err := n.own(caller, dir, fd); err != nil {
 		return nil, err
 	}
 	s, err := statAt(fd, "")
@@ -196,6 +173,7 @@ func (n *node) nameless(ctx context.Context, vol *volume, dir, fd int) (*node, e
 		return nil, err
 	}
 	made := &node{mirror: n.mirror, vol: vol, id: s.id}
+	made.setAttr(s, &out.Attr)
 	made.orphaned(os.NewFile(uintptr(pinned), "nameless"))
 	return made, nil
 }

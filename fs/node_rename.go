@@ -1,26 +1,19 @@
 package fs
 
 import (
-	"context"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-var (
-	_ = (gofuse.NodeUnlinker)((*node)(nil))
-	_ = (gofuse.NodeRmdirer)((*node)(nil))
-	_ = (gofuse.NodeRenamer)((*node)(nil))
-)
-
 // Unlink removes a name that is no directory's.
-func (n *node) Unlink(_ context.Context, name string) syscall.Errno {
+func (n *node) Unlink(name string) syscall.Errno {
 	return n.mirror.errno("unlink "+name, n, n.remove(name, 0))
 }
 
 // Rmdir removes an empty directory, or destroys a volume.
-func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno {
+func (n *node) Rmdir(ctx *fuse.Context, name string) syscall.Errno {
 	if n.isTop() && n.isVolume(name) {
 		return n.mirror.errno("rmdir "+name, n, n.destroyVolume(ctx, name))
 	}
@@ -41,11 +34,7 @@ func (n *node) remove(name string, flags int) error {
 
 // Rename renames within a volume, with the flags of renameat2(2), or renames a
 // volume.
-func (n *node) Rename(ctx context.Context, name string, newParent gofuse.InodeEmbedder, newName string, flags uint32) syscall.Errno {
-	to, ok := newParent.(*node)
-	if !ok {
-		return syscall.EXDEV
-	}
+func (n *node) Rename(ctx *fuse.Context, name string, to *node, newName string, flags uint32) syscall.Errno {
 	rename := n.rename
 	if n.isTop() && to == n && n.isVolume(name) {
 		rename = n.renameVolume
@@ -53,7 +42,7 @@ func (n *node) Rename(ctx context.Context, name string, newParent gofuse.InodeEm
 	return n.mirror.errno("rename "+name+" to "+newName, n, rename(ctx, name, to, newName, flags))
 }
 
-func (n *node) rename(ctx context.Context, name string, to *node, newName string, flags uint32) error {
+func (n *node) rename(ctx *fuse.Context, name string, to *node, newName string, flags uint32) error {
 	if n.isVolume(name) || to.isVolume(newName) {
 		return errVolume
 	}
@@ -72,7 +61,7 @@ func (n *node) rename(ctx context.Context, name string, to *node, newName string
 			err := retry(func() error { return renameAt(oldDir, name, newDir, newName, flags) })
 			victim.settle(err)
 			if err == nil && flags&renameWhiteout != 0 {
-				err = n.ownNew(ctx, oldDir, name)
+				err = n.ownNew(&ctx.Caller, oldDir, name)
 			}
 			return err
 		})

@@ -2,25 +2,16 @@ package fs
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"syscall"
 
-	gofuse "github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
-var (
-	_ = (gofuse.NodeGetxattrer)((*node)(nil))
-	_ = (gofuse.NodeListxattrer)((*node)(nil))
-	_ = (gofuse.NodeSetxattrer)((*node)(nil))
-	_ = (gofuse.NodeRemovexattrer)((*node)(nil))
-)
-
 // Getxattr reads an extended attribute into dest and returns its size; with
 // dest too short that is ERANGE.
-func (n *node) Getxattr(_ context.Context, name string, dest []byte) (uint32, syscall.Errno) {
+func (n *node) Getxattr(name string, dest []byte) (uint32, syscall.Errno) {
 	if n.hasSetMode() && strings.HasPrefix(name, accessControlLists) {
 		return 0, n.mirror.errno("getxattr", n, errNoXattr)
 	}
@@ -41,9 +32,9 @@ const accessControlLists = "system.posix_acl_"
 
 // Listxattr reads the names of all extended attributes, each with a zero byte.
 // Those of trusted processes are for root only, as most file systems have it.
-func (n *node) Listxattr(ctx context.Context, dest []byte) (uint32, syscall.Errno) {
+func (n *node) Listxattr(caller *fuse.Caller, dest []byte) (uint32, syscall.Errno) {
 	return n.xattr("listxattr", nil, func(fd int) (int, error) {
-		if caller, ok := fuse.FromContext(ctx); ok && caller.Uid != 0 {
+		if caller.Uid != 0 {
 			return listUntrusted(fd, dest)
 		}
 		return listxattr(fd, dest)
@@ -87,7 +78,7 @@ func (n *node) xattr(operation string, missing error, read func(fd int) (int, er
 }
 
 // Setxattr writes an extended attribute, with the flags of setxattr(2).
-func (n *node) Setxattr(_ context.Context, name string, data []byte, flags uint32) syscall.Errno {
+func (n *node) Setxattr(name string, data []byte, flags uint32) syscall.Errno {
 	err := n.mayChangeXattr(name)
 	if err == nil {
 		err = n.change(func(fd int) error { return setxattr(fd, name, data, int(flags)) })
@@ -96,7 +87,7 @@ func (n *node) Setxattr(_ context.Context, name string, data []byte, flags uint3
 }
 
 // Removexattr removes an extended attribute.
-func (n *node) Removexattr(_ context.Context, name string) syscall.Errno {
+func (n *node) Removexattr(name string) syscall.Errno {
 	err := n.mayChangeXattr(name)
 	if err == nil {
 		err = n.change(func(fd int) error { return removexattr(fd, name) })

@@ -1,7 +1,6 @@
 package fs
 
 import (
-	"context"
 	"os"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -12,9 +11,8 @@ import (
 // asked for it, if the daemon is root. The group is the client's too, except
 // where the backing file system has given it the directory's (setgid
 // directories; BSD groups, recognised by a group that is not the daemon's).
-func (n *node) own(ctx context.Context, dir, fd int) error {
-	caller, ok := fuse.FromContext(ctx)
-	if !ok || os.Geteuid() != 0 || caller.Uid == 0 && caller.Gid == 0 {
+func (n *node) own(caller *fuse.Caller, dir, fd int) error {
+	if os.Geteuid() != 0 || caller.Uid == 0 && caller.Gid == 0 {
 		return nil
 	}
 	made, err := statAt(fd, "")
@@ -43,11 +41,11 @@ func (n *node) own(ctx context.Context, dir, fd int) error {
 }
 
 // ownNew is own for an object that has no descriptor yet.
-func (n *node) ownNew(ctx context.Context, dir int, name string) error {
+func (n *node) ownNew(caller *fuse.Caller, dir int, name string) error {
 	fd, err := openBeneath(dir, name, openPath)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return n.own(ctx, dir, fd)
+	return n.own(caller, dir, fd)
 }

@@ -1,63 +1,66 @@
 package fs
 
 import (
+	"time"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
-// A raw file system stands between the protocol and go-fuse's tree of nodes,
-// for what requests say and the tree does not pass on (a client's umask, and that
-// a write has to take setuid and setgid away), and for what must be one step with
-// what the tree does afterwards (see nameLocks).
+// A raw file system is what the kernel's requests are answered by. It finds the nodes
+// and files that they name by numbers, lets these do what is asked for, and notes what
+// the kernel will know because of the answer.
 type raw struct {
-	fuse.RawFileSystem
-	mirror  *mirror
-	names   nameLocks
-	handles handles
-	managed bool // a rename at the top may be a volume's
+	fuse.RawFileSystem // refuses what is not answered here
+	mirror             *mirror
+	names              nameLocks
+	files              handles[file]
+	directories        handles[directory]
+	managed            bool // a rename at the top may be a volume's
 }
 
-// umaskShift is where a mode on its way to a node carries the client's umask.
-// A mode has 16 bits, a request has room for 32.
-const umaskShift = 16
-
-// Create passes the umask on. The kernel leaves applying it to us
-// (CAP_DONT_MASK), because a directory with a default ACL overrides it.
-func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	in.Mode |= in.Umask << umaskShift
-	status := r.RawFileSystem.Create(cancel, in, name, out)
-	if status.Ok() {
-		r.opened(out.NodeId, &out.OpenOut)
+func newRaw(m *mirror) *raw {
+	return &raw{
+		RawFileSystem: fuse.NewDefaultRawFileSystem(),
+		mirror:        m,
+		names:         nameLocks{byDir: map[uint64]*nameLock{}},
+		managed:       m.options.Manager != nil,
 	}
-	return status
 }
 
-// Tmpfile passes the umask on.
-func (r *raw) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
-	in.Mode |= in.Umask << umaskShift
-	status := r.RawFileSystem.Tmpfile(cancel, in, out)
-	if status.Ok() {
-		r.opened(out.NodeId, &out.OpenOut)
-	}
-	return status
+// attributesAge is how long the kernel may rely on attributes. Names are looked up
+// each time, so that what happens to volumes and files behind the mount is seen at
+// once, and a lookup brings new attributes.
+const attributesAge = time.Second
+
+// staleNode answers a request that names a node which the kernel has forgotten.
+const staleNode = fuse.Status(unix.ESTALE)
+
+// contextOf is for what takes long, and ends when the client is interrupted.
+func contextOf(in *fuse.InHeader, cancel <-chan struct{}) *fuse.Context {
+	return &fuse.Context{Caller: in.Caller, Cancel: cancel}
 }
 
-// Mkdir passes the umask on.
-func (r *raw) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
-	in.Mode |= in.Umask << umaskShift
-	return r.RawFileSystem.Mkdir(cancel, in, name, out)
+// enter notes that the kernel will know found by name in dir, and answers so.
+func (r *raw) enter(dir *node, name string, found *node, isNew bool, out *fuse.EntryOut) *node {
+	entered := r.mirror.inodes.enter(dir, name, found, isNew)
+	out.NodeId, out.Generation = entered.nodeID, 1
+	out.SetAttrTimeout(attributesAge)
+	return entered
 }
 
-// Mknod passes the umask on.
-func (r *raw) Mknod(cancel <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
-	in.Mode |= in.Umask << umaskShift
-	return r.RawFileSystem.Mknod(cancel, in, name, out)
+// opened gives a file its handle, and answers so.
+func (r *raw) opened(f *file, caller *fuse.Caller, flags uint32, out *fuse.OpenOut) {
+	out.OpenFlags = f.openFlags(caller, int(flags))
+	out.BackingID = f.backing
+	f.node.files.add(f)
+	out.Fh = r.files.add(f)
 }
 
-// masked takes the umask that a mode carries off it, unless the directory's
-// default ACL decides instead, as in the kernel's posix_acl_create.
-func masked(dir int, mode uint32) uint32 {
-	umask := mode >> umaskShift
-	mode &= 1<<umaskShift - 1
+// masked takes the client's umask off a mode, unless the directory's default ACL
+// decides instead, as in the kernel's posix_acl_create. The kernel leaves that to us
+// (CAP_DONT_MASK).
+func masked(dir int, mode, umask uint32) uint32 {
 	if _, err := getxattr(dir, "system.posix_acl_default", nil); err == nil {
 		return mode
 	}

@@ -9,33 +9,52 @@ import (
 	"github.com/clonefs/clonefs/vdi"
 )
 
-// ReadFile reads an open file into dest. It is Read without what go-fuse does
-// around it for each request.
+// ReadFile reads an open file into dest.
 func (r *raw) ReadFile(in *fuse.ReadIn, dest []byte) (int, fuse.Status) {
-	f := r.handles.file(in.Fh)
+	f := r.files.get(in.Fh)
 	if f == nil {
 		return 0, fuse.EBADF
 	}
-	n, err := f.readAt(dest, int64(in.Offset))
-	f.wasRead() // also with O_DIRECT: a mapping of such a file is read into the kernel's pages
-	if err != nil {
-		return 0, fuse.Status(f.errno("read", err))
-	}
-	return n, fuse.OK
+	n, errno := f.Read(dest, int64(in.Offset))
+	return n, fuse.Status(errno)
 }
 
-// WriteFile writes to an open file. It is Writev without what go-fuse does around
-// it, where nothing needs care but the data.
+// WriteFile writes to an open file.
 func (r *raw) WriteFile(in *fuse.WriteIn, data []byte) (int, fuse.Status) {
-	f := r.handles.file(in.Fh)
-	if f != nil && f.plain(in) {
+	f := r.files.get(in.Fh)
+	if f == nil {
+		return 0, fuse.EBADF
+	}
+	if f.plain(in) {
 		n, err := f.pwrite(data, int64(in.Offset))
-		if !isFull(err) || !r.mirror.orphans.any() { // Writev waits for room
+		if !isFull(err) || !r.mirror.orphans.any() { // or else Write waits for room
 			return n, fuse.Status(f.errno("write", err))
 		}
 	}
-	n, status := r.Writev(nil, in, [][]byte{data})
-	return int(n), status
+	n, errno := f.Write(in, data)
+	return n, fuse.Status(errno)
+}
+
+// Read is ReadFile for go-fuse.
+func (r *raw) Read(_ <-chan struct{}, in *fuse.ReadIn, dest []byte) (fuse.ReadResult, fuse.Status) {
+	n, status := r.ReadFile(in, dest)
+	return fuse.ReadResultData(dest[:n]), status
+}
+
+// Write is WriteFile for go-fuse.
+func (r *raw) Write(_ <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	n, status := r.WriteFile(in, data)
+	return uint32(n), status
+}
+
+// Writev is Write of what has come in several buffers.
+func (r *raw) Writev(_ <-chan struct{}, in *fuse.WriteIn, data [][]byte) (uint32, fuse.Status) {
+	f := r.files.get(in.Fh)
+	if f == nil {
+		return 0, fuse.EBADF
+	}
+	n, errno := f.Write(in, data...)
+	return uint32(n), fuse.Status(errno)
 }
 
 // plain tells whether a write is one to the backing file and no more.

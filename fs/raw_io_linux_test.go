@@ -11,8 +11,8 @@ import (
 	"github.com/clonefs/clonefs/vdi"
 )
 
-// newOpenFile is a file system with one open file, under the handle 7.
-func newOpenFile(t *testing.T) *raw {
+// newOpenFile is a file system with one open file, under the handle that is returned.
+func newOpenFile(t *testing.T) (*raw, uint64) {
 	t.Helper()
 	fd, err := unix.Open(filepath.Join(t.TempDir(), "disk.vdi"), unix.O_RDWR|unix.O_CREAT, 0o600)
 	require.NoError(t, err)
@@ -21,9 +21,7 @@ func newOpenFile(t *testing.T) *raw {
 	f := &file{node: &node{mirror: m}, vol: newVolume(Volume{Identity: "dir:a"}, vdi.KeepGuestSerial, 1), fd: fd, header: &header{}}
 	_, err = f.writeAt([][]byte{make([]byte, 1<<20)}, 0)
 	require.NoError(t, err)
-	r := &raw{mirror: m}
-	r.handles.set(7, f)
-	return r
+	return m.raw, m.raw.files.add(f)
 }
 
 // noVolumes is a source of none.
@@ -32,7 +30,7 @@ type noVolumes struct{ Source }
 func (noVolumes) Volumes() []Volume { return nil }
 
 func TestReadsAndWritesOfADiskAllocateNothing(t *testing.T) {
-	r := newOpenFile(t)
+	r, handle := newOpenFile(t)
 	for _, v := range []struct {
 		name string
 		size int
@@ -43,8 +41,8 @@ func TestReadsAndWritesOfADiskAllocateNothing(t *testing.T) {
 		{"as much as a request has", 1<<20 - 4096, 4096},
 	} {
 		buf := make([]byte, v.size)
-		read := &fuse.ReadIn{Fh: 7, Offset: v.off, Size: uint32(v.size)}
-		write := &fuse.WriteIn{Fh: 7, Offset: v.off, Size: uint32(v.size)}
+		read := &fuse.ReadIn{Fh: handle, Offset: v.off, Size: uint32(v.size)}
+		write := &fuse.WriteIn{Fh: handle, Offset: v.off, Size: uint32(v.size)}
 		require.Zero(t, testing.AllocsPerRun(100, func() {
 			if n, status := r.ReadFile(read, buf); n != len(buf) || status != fuse.OK {
 				panic(status)
@@ -57,46 +55,33 @@ func TestReadsAndWritesOfADiskAllocateNothing(t *testing.T) {
 }
 
 func TestAHandleOfNoFileIsABadDescriptor(t *testing.T) {
-	r := newOpenFile(t)
-	for _, handle := range []uint64{0, 6, 8, 1 << 40} {
-		_, status := r.ReadFile(&fuse.ReadIn{Fh: handle}, make([]byte, 1))
+	r, handle := newOpenFile(t)
+	for _, none := range []uint64{0, handle + 1, 1 << 40} {
+		_, status := r.ReadFile(&fuse.ReadIn{Fh: none}, make([]byte, 1))
 		require.Equal(t, fuse.EBADF, status)
 	}
-	r.handles.set(7, nil)
-	_, status := r.ReadFile(&fuse.ReadIn{Fh: 7}, make([]byte, 1))
+	r.files.remove(handle)
+	_, status := r.ReadFile(&fuse.ReadIn{Fh: handle}, make([]byte, 1))
 	require.Equal(t, fuse.EBADF, status, "it was closed")
 }
 
-func TestHandlesStayWhenTheirTableGrows(t *testing.T) {
-	var h handles
-	files := make([]*file, 300)
-	for i := range files {
-		files[i] = &file{fd: i}
-		h.set(uint64(i), files[i])
-	}
-	for i, f := range files {
-		require.Same(t, f, h.file(uint64(i)))
-	}
-	require.Nil(t, h.file(uint64(len(files))))
-}
-
 func TestAFileGrowsByTheWriteBeyondItsEnd(t *testing.T) {
-	r := newOpenFile(t)
-	n, status := r.WriteFile(&fuse.WriteIn{Fh: 7, Offset: 2 << 20}, []byte("end"))
+	r, handle := newOpenFile(t)
+	n, status := r.WriteFile(&fuse.WriteIn{Fh: handle, Offset: 2 << 20}, []byte("end"))
 	require.Equal(t, fuse.OK, status)
 	require.Equal(t, 3, n)
 	got := make([]byte, 8)
-	n, status = r.ReadFile(&fuse.ReadIn{Fh: 7, Offset: 2<<20 - 1}, got)
+	n, status = r.ReadFile(&fuse.ReadIn{Fh: handle, Offset: 2<<20 - 1}, got)
 	require.Equal(t, fuse.OK, status)
 	require.Equal(t, "\x00end", string(got[:n]))
 }
 
 func TestEveryReadLooksWhetherTheKernelsPagesAreStillGood(t *testing.T) {
 	for _, flags := range []uint32{0, unix.O_DIRECT} {
-		r := newOpenFile(t)
-		claimed := &r.handles.file(7).node.cache.claim
+		r, handle := newOpenFile(t)
+		claimed := &r.files.get(handle).node.cache.claim
 		claimed.Store(&claim{state: fileState{size: 1}}) // it was shorter once
-		_, status := r.ReadFile(&fuse.ReadIn{Fh: 7, Offset: 4096, Flags: flags}, make([]byte, 4096))
+		_, status := r.ReadFile(&fuse.ReadIn{Fh: handle, Offset: 4096, Flags: flags}, make([]byte, 4096))
 		require.Equal(t, fuse.OK, status)
 		require.Nil(t, claimed.Load())
 	}

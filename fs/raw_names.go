@@ -1,100 +1,123 @@
 package fs
 
 import (
-	"sync"
-
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
 
-// nameLocks keep a lookup in a directory apart from what removes or replaces
-// names there. The kernel does not: it looks a name that it knows up again
-// without the directory's lock. What a handler finds and what go-fuse then notes
-// in its tree must be one step, or a lookup that was overtaken by a rename puts
-// the old file back under the name, and nothing leads to the new one.
-//
-// They are taken around the handlers, by node ID, and cost a slow directory
-// nobody else's time.
-type nameLocks struct {
-	mu    sync.Mutex
-	byDir map[uint64]*nameLock
-}
-
-type nameLock struct {
-	sync.RWMutex
-	users int // guarded by nameLocks.mu
-}
-
-func (n *nameLocks) acquire(dir uint64) *nameLock {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	lock := n.byDir[dir]
-	if lock == nil {
-		lock = &nameLock{}
-		n.byDir[dir] = lock
-	}
-	lock.users++
-	return lock
-}
-
-func (n *nameLocks) release(dir uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.byDir[dir].users--; n.byDir[dir].users == 0 {
-		delete(n.byDir, dir)
-	}
-}
-
-// read locks a directory for a lookup.
-func (n *nameLocks) read(dir uint64) (unlock func()) {
-	lock := n.acquire(dir)
-	lock.RLock()
-	return func() {
-		lock.RUnlock()
-		n.release(dir)
-	}
-}
-
-// write locks a directory for a change of its names.
-func (n *nameLocks) write(dir uint64) (unlock func()) {
-	lock := n.acquire(dir)
-	lock.Lock()
-	return func() {
-		lock.Unlock()
-		n.release(dir)
-	}
-}
-
 // Lookup looks up while no name in the directory changes.
-func (r *raw) Lookup(cancel <-chan struct{}, header *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
-	defer r.names.read(header.NodeId)()
-	return r.RawFileSystem.Lookup(cancel, header, name, out)
+func (r *raw) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	defer r.names.read(in.NodeId)()
+	dir := r.mirror.inodes.node(in.NodeId)
+	if dir == nil {
+		return staleNode
+	}
+	found, errno := dir.Lookup(name, out)
+	if errno == 0 {
+		r.enter(dir, name, found, false, out)
+	}
+	return fuse.Status(errno)
 }
 
-// Unlink keeps lookups out.
-func (r *raw) Unlink(cancel <-chan struct{}, header *fuse.InHeader, name string) fuse.Status {
-	defer r.names.write(header.NodeId)()
-	return r.RawFileSystem.Unlink(cancel, header, name)
+// Forget is told how many of a node's lookups the kernel has forgotten.
+func (r *raw) Forget(nodeID, lookups uint64) {
+	for _, n := range r.mirror.inodes.forget(nodeID, lookups) {
+		n.named() // an orphan ends
+	}
 }
 
-// Rmdir keeps lookups out, unless it may be to destroy a volume: that takes long,
-// and all paths on the mount begin at the top.
-func (r *raw) Rmdir(cancel <-chan struct{}, header *fuse.InHeader, name string) fuse.Status {
-	if header.NodeId != fuse.FUSE_ROOT_ID {
-		defer r.names.write(header.NodeId)()
-	}
-	return r.RawFileSystem.Rmdir(cancel, header, name)
+// Mkdir makes a directory, or a volume.
+func (r *raw) Mkdir(cancel <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse.EntryOut) fuse.Status {
+	return r.make(in.NodeId, name, out, func(dir *node) (*node, fuse.Status) {
+		made, errno := dir.Mkdir(contextOf(&in.InHeader, cancel), name, in.Mode, in.Umask, out)
+		return made, fuse.Status(errno)
+	})
 }
 
-// Rename keeps lookups out of both directories, unless it may be to rename a
-// volume.
-func (r *raw) Rename(cancel <-chan struct{}, in *fuse.RenameIn, oldName, newName string) fuse.Status {
-	if r.managed && in.NodeId == fuse.FUSE_ROOT_ID && in.Newdir == fuse.FUSE_ROOT_ID {
-		return r.RawFileSystem.Rename(cancel, in, oldName, newName)
+// Mknod makes a fifo, a socket, a device, or an empty regular file.
+func (r *raw) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse.EntryOut) fuse.Status {
+	return r.make(in.NodeId, name, out, func(dir *node) (*node, fuse.Status) {
+		made, errno := dir.Mknod(&in.Caller, name, in.Mode, in.Umask, in.Rdev, out)
+		return made, fuse.Status(errno)
+	})
+}
+
+// Symlink makes a symbolic link.
+func (r *raw) Symlink(_ <-chan struct{}, in *fuse.InHeader, target, name string, out *fuse.EntryOut) fuse.Status {
+	return r.make(in.NodeId, name, out, func(dir *node) (*node, fuse.Status) {
+		made, errno := dir.Symlink(&in.Caller, target, name, out)
+		return made, fuse.Status(errno)
+	})
+}
+
+// make notes what was made in a directory.
+func (r *raw) make(in uint64, name string, out *fuse.EntryOut, call func(dir *node) (*node, fuse.Status)) fuse.Status {
+	dir := r.mirror.inodes.node(in)
+	if dir == nil {
+		return staleNode
 	}
-	first, second := min(in.NodeId, in.Newdir), max(in.NodeId, in.Newdir)
-	defer r.names.write(first)()
-	if second != first {
-		defer r.names.write(second)()
+	made, status := call(dir)
+	if status.Ok() {
+		r.enter(dir, name, made, true, out)
 	}
-	return r.RawFileSystem.Rename(cancel, in, oldName, newName)
+	return status
+}
+
+// Link gives a file another name.
+func (r *raw) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
+	dir, old := r.mirror.inodes.node(in.NodeId), r.mirror.inodes.node(in.Oldnodeid)
+	if dir == nil || old == nil {
+		return staleNode
+	}
+	found, errno := dir.Link(old, name, out)
+	if errno == 0 {
+		r.enter(dir, name, found, false, out)
+	}
+	return fuse.Status(errno)
+}
+
+// Unlink removes a name, and keeps lookups out meanwhile.
+func (r *raw) Unlink(_ <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
+	defer r.names.write(in.NodeId)()
+	return r.remove(in.NodeId, name, func(dir *node) fuse.Status { return fuse.Status(dir.Unlink(name)) })
+}
+
+// Rmdir removes a directory, and keeps lookups out meanwhile, unless it may be to
+// destroy a volume: that takes long, and all paths on the mount begin at the top.
+func (r *raw) Rmdir(cancel <-chan struct{}, in *fuse.InHeader, name string) fuse.Status {
+	if in.NodeId != fuse.FUSE_ROOT_ID {
+		defer r.names.write(in.NodeId)()
+	}
+	return r.remove(in.NodeId, name, func(dir *node) fuse.Status {
+		return fuse.Status(dir.Rmdir(contextOf(in, cancel), name))
+	})
+}
+
+// remove notes that a name is gone.
+func (r *raw) remove(in uint64, name string, call func(dir *node) fuse.Status) fuse.Status {
+	dir := r.mirror.inodes.node(in)
+	if dir == nil {
+		return staleNode
+	}
+	status := call(dir)
+	if status.Ok() {
+		r.mirror.inodes.remove(dir, name)
+	}
+	return status
+}
+
+// Rename renames, and keeps lookups out of both directories meanwhile, unless it may
+// be to rename a volume.
+func (r *raw) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newName string) fuse.Status {
+	if !r.managed || in.NodeId != fuse.FUSE_ROOT_ID || in.Newdir != fuse.FUSE_ROOT_ID {
+		defer r.names.writeBoth(in.NodeId, in.Newdir)()
+	}
+	dir, to := r.mirror.inodes.node(in.NodeId), r.mirror.inodes.node(in.Newdir)
+	if dir == nil || to == nil {
+		return staleNode
+	}
+	errno := dir.Rename(contextOf(&in.InHeader, cancel), name, to, newName, in.Flags)
+	if errno == 0 {
+		r.mirror.inodes.rename(dir, name, to, newName, in.Flags&renameExchange != 0)
+	}
+	return fuse.Status(errno)
 }

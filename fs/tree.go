@@ -73,12 +73,17 @@ func (t *tree) putLocked(v Volume) bool {
 		remove(t.places, old.Identity, v.Name)
 	}
 	t.instances++
+	t.setLocked(newVolume(v, t.serial, t.instances))
+	return true
+}
+
+// setLocked puts a volume at its place, where none is.
+func (t *tree) setLocked(v *volume) {
 	add(t.places, v.Identity, v.Name)
-	t.volumes[v.Name] = newVolume(v, t.serial, t.instances)
+	t.volumes[v.Name] = v
 	for place := v.Name; place != ""; place = parentOf(place) {
 		add(t.children, parentOf(place), path.Base(place))
 	}
-	return true
 }
 
 // mustStay tells whether now is the same file system with another identity

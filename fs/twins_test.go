@@ -36,6 +36,7 @@ func TestTheLogTellsOnceOfTwoVolumesWithOneIdentity(t *testing.T) {
 		{Name: "o", Identity: vdi.Original}, {Name: "p", Identity: vdi.Original},
 	}
 	m := newMirror(source, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	m.fill()
 	require.Equal(t, 1, strings.Count(log.String(), "WARN"), log.String())
 	require.Contains(t, log.String(), "identity=name:x")
 	for _, place := range []string{"a", "b", "c", "o", "p", "none"} {
@@ -54,6 +55,7 @@ func TestAVolumeThatIsKnownByItsOldNameIsNoTwinOfItself(t *testing.T) {
 	var log bytes.Buffer
 	source := &listSource{{Name: "old", Identity: "zfs:1"}}
 	m := newMirror(source, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	m.fill()
 	*source = listSource{{Name: "new", Identity: "zfs:1"}}
 	m.tree.put((*source)[0])
 	m.warnOfTwin("new")
