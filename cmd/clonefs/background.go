@@ -32,6 +32,7 @@ type report struct {
 func startDaemon(ctx context.Context) (report, error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	forgetInherited()
 	read, write, err := os.Pipe()
 	if err != nil {
 		return report{}, err

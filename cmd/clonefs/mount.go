@@ -34,7 +34,14 @@ same for as long as the volume lives. The stored images are not changed.
 The command returns when the mount answers; a daemon serves it in the
 background. SIGINT or SIGTERM end it. While a file is in use it stays and logs
 who uses it; a second signal takes the mount out of sight and ends the daemon
-when the last file is closed. The log of the daemon is --log-file, or else
+when the last file is closed.
+
+With --replace this process takes the mount over from the daemon that serves it,
+with all open files: whoever uses them, a running VM too, only waits a moment.
+That is how to upgrade clonefs, or to change the flags of --manage and of the
+log; the others must be as they are. Where nothing is mounted, it mounts.
+
+The log of the daemon is --log-file, or else
 /var/log/clonefs.log for root and clonefs/clonefs.log in $XDG_STATE_HOME
 (~/.local/state) for others.
 
@@ -56,6 +63,7 @@ Called by mount(8), as here, the exit status is one of mount(8)'s.
 const mountExamples = `  clonefs mount tank/ci /mnt/vm
   clonefs mount --allow-other zfs:tank/ci /mnt/vm
   clonefs mount --foreground ./clones ~/mnt
+  clonefs mount --replace --allow-other zfs:tank/ci /mnt/vm
   clonefs mount --manage --template=tank/golden@v1 --top-owner=:ci --top-mode=0775 --allow-other tank/ci /mnt/vm
   mount -t fuse.clonefs tank/ci /mnt/vm -o allow_other,ro`
 
@@ -71,6 +79,7 @@ type mountConfig struct {
 	readOnly    bool
 	snapshots   bool
 	nonempty    bool
+	replace     bool
 	noexec      bool
 	guestSerial vdi.GuestSerial
 	nativeIO    []string
@@ -110,6 +119,7 @@ func (c *mountConfig) addFlags(command *cobra.Command) {
 	flags.BoolVarP(&c.readOnly, "read-only", "r", false, "refuse every change")
 	flags.BoolVar(&c.snapshots, "snapshots", false, "serve the snapshots of the datasets too, read-only, as VOLUME@SNAPSHOT")
 	flags.BoolVar(&c.nonempty, "nonempty", false, "mount even on a directory that is not empty, and hide what is in it")
+	flags.BoolVar(&c.replace, "replace", false, "take the mount over from the daemon that serves it; all that is open stays open")
 	flags.BoolVar(&c.noexec, "noexec", false, "let no program on the mount be run")
 	flags.Var(&c.guestSerial, "guest-serial", "keep the disk serial number that guests see, or make it unique too,\nfor two clones of one image in one VM")
 	flags.StringSliceVar(&c.nativeIO, "native-io", nil, "let these `programs` read and write the stored images directly, and see the\nstored UUIDs: VBoxHeadless,VirtualBoxVM runs VMs faster")
@@ -222,6 +232,9 @@ func (c *mountConfig) startDaemonized(ready *os.File) (*service, error) {
 		return nil, report{}.send(ready)
 	}
 	line := fmt.Sprintf("%s is mounted on %s, log in %s", c.source, s.mountpoint, c.log.file)
+	if s.from != 0 {
+		line = fmt.Sprintf("%s on %s is taken over from process %d, log in %s", c.source, s.mountpoint, s.from, c.log.file)
+	}
 	if err := errors.Join(redirectStandardError(file), report{Line: line}.send(ready)); err != nil {
 		logger.Error("nobody waits for the mount any more; unmounting", "error", err)
 		return nil, errors.Join(err, s.unmount())
@@ -238,7 +251,7 @@ func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, er
 			printLine(stderr, line)
 		}
 	}
-	mountpoint, err := prepareMountpoint(c.mountpoint, c.nonempty, notice)
+	mountpoint, living, err := c.prepareMountpoint(notice)
 	if err != nil {
 		return nil, err
 	}
@@ -260,10 +273,23 @@ func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, er
 	if line := emptyNotice(name, source); line != "" {
 		notice(line)
 	}
-	return c.mount(mountpoint, source, manager, logger)
+	return c.mount(mountpoint, living, source, manager, logger)
 }
 
-func (c *mountConfig) mount(mountpoint string, source fs.Source, manager fs.Manager, logger *slog.Logger) (*service, error) {
+// prepareMountpoint returns the directory to mount on, and whether there is a mount on
+// it that is to be taken over.
+func (c *mountConfig) prepareMountpoint(notice func(string)) (mountpoint string, living bool, err error) {
+	if c.replace {
+		if mountpoint, err = livingMount(c.mountpoint); mountpoint != "" || err != nil {
+			return mountpoint, true, err
+		}
+	}
+	mountpoint, err = prepareMountpoint(c.mountpoint, c.nonempty, notice)
+	return mountpoint, false, err
+}
+
+// mount mounts, or takes over the living mount that there is.
+func (c *mountConfig) mount(mountpoint string, living bool, source fs.Source, manager fs.Manager, logger *slog.Logger) (*service, error) {
 	// No directory is kept busy, and no core dump is written into one. (The
 	// Go runtime has raised the limit of open files by itself.)
 	if err := os.Chdir("/"); err != nil {
@@ -275,15 +301,24 @@ func (c *mountConfig) mount(mountpoint string, source fs.Source, manager fs.Mana
 	}
 	signals := catchSignals()
 	spareProcessors()
-	server, err := fs.Mount(mountpoint, source, fs.Options{
+	options := fs.Options{
 		FsName: c.source.String(), AllowOther: c.allowOther, ReadOnly: c.readOnly, MountOptions: c.mountOptions(),
 		Manager: manager, Top: top, GuestSerial: c.guestSerial, NativeIO: c.nativeIO, Logger: logger, Debug: logger.Enabled(context.Background(), slog.LevelDebug),
-	})
-	if err != nil {
-		return nil, explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))
 	}
-	logger.Info("mounted", "source", c.source.String(), "mountpoint", mountpoint, "version", version())
-	return &service{mountpoint: mountpoint, wait: server.Wait, logger: logger, signals: signals}, nil
+	s := &service{mountpoint: mountpoint, logger: logger, signals: signals}
+	if living {
+		if s.server, s.from, err = takeOver(mountpoint, source, options); err != nil {
+			return nil, err
+		}
+		logger.Info("taken over", "source", c.source.String(), "mountpoint", mountpoint, "version", version(), "from", s.from)
+	} else {
+		if s.server, err = fs.Mount(mountpoint, source, options); err != nil {
+			return nil, explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))
+		}
+		logger.Info("mounted", "source", c.source.String(), "mountpoint", mountpoint, "version", version())
+	}
+	s.listen()
+	return s, nil
 }
 
 // mountOptions returns what the kernel is to enforce. There is no flag for device

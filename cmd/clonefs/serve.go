@@ -9,17 +9,26 @@ import (
 
 	"github.com/clonefs/clonefs/cmd/clonefs/internal/holders"
 	"github.com/clonefs/clonefs/cmd/clonefs/internal/mounts"
+	"github.com/clonefs/clonefs/fs"
 )
 
 // A service is a mount and what its daemon does until it ends.
 type service struct {
 	mountpoint string
-	// wait returns when the file system has been unmounted.
-	wait    func()
-	logger  *slog.Logger
-	signals chan os.Signal
+	server     *fs.Server
+	from       int // the process that the mount was taken over from, 0 if it was not
+	offer      offer
+	logger     *slog.Logger
+	signals    chan os.Signal
 
 	asked bool // to end, by a signal, and was busy
+}
+
+// An offer lets other processes take a mount over; see package handover.
+type offer interface {
+	// Taker returns the process that has taken it over, 0 if none has.
+	Taker() int
+	Close()
 }
 
 // catchSignals must come before the mount: a signal that ended the program
@@ -34,18 +43,30 @@ func catchSignals() chan os.Signal {
 func (s *service) run() {
 	ended := make(chan struct{})
 	go func() {
-		s.wait()
+		s.server.Wait()
 		close(ended)
 	}()
 	for {
 		select {
 		case <-ended:
-			s.logger.Info("unmounted", "mountpoint", s.mountpoint)
+			s.ended()
 			return
 		case received := <-s.signals:
 			s.end(received)
 		}
 	}
+}
+
+// ended is called when the mount is not this process's any more.
+func (s *service) ended() {
+	if s.offer != nil {
+		s.offer.Close()
+		if taker := s.offer.Taker(); taker != 0 {
+			s.logger.Info("handed over", "mountpoint", s.mountpoint, "to", taker)
+			return
+		}
+	}
+	s.logger.Info("unmounted", "mountpoint", s.mountpoint)
 }
 
 // end unmounts. The first time that the mount is busy it goes on, and says what

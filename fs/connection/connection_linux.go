@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,16 +35,18 @@ type Connection struct {
 	protocol   *fuse.ProtocolServer
 	mountpoint string
 
-	device  int            // /dev/fuse, once mounted
-	using   sync.RWMutex   // held for reading by whoever uses device and is no worker
-	closed  bool           // guarded by using
-	working sync.WaitGroup // the workers
-	served  chan struct{}  // closed when the last of them is gone
+	device int           // /dev/fuse, once mounted
+	agreed Agreement     // with the kernel
+	using  sync.RWMutex  // held for reading by whoever uses device and is no worker
+	closed bool          // guarded by using
+	served chan struct{} // closed when nobody will serve any more
 
-	idle    atomic.Int32 // workers that wait for a request
-	maxIdle int32
-
-	workers roster
+	workers   roster
+	crew      crew
+	idle      atomic.Int32 // workers that wait for a request
+	maxIdle   int32
+	suspended atomic.Bool // workers do not wait for requests
+	ended     atomic.Bool // there are no more requests
 }
 
 // New returns a connection that is not mounted yet. Of the options it takes those
@@ -63,8 +66,7 @@ func New(options fuse.MountOptions) *Connection {
 // Mount mounts fs and serves it until it is unmounted. When it returns, the mount
 // answers.
 func (c *Connection) Mount(mountpoint string, fs FileSystem) error {
-	c.fs, c.mountpoint = fs, mountpoint
-	c.protocol = fuse.NewProtocolServer(fs, &c.options)
+	c.attach(mountpoint, fs)
 	device, err := mount(mountpoint, &c.options)
 	if err != nil {
 		return err
@@ -74,12 +76,18 @@ func (c *Connection) Mount(mountpoint string, fs FileSystem) error {
 		unix.Close(device)
 		return errors.Join(err, detach(mountpoint))
 	}
-	c.serve()
+	c.work()
+	go c.watch()
 	refusePolling(mountpoint)
 	if err := raiseReadAhead(mountpoint); err != nil {
 		c.log.Printf("the kernel reads files on the mount with its usual readahead: %v", err)
 	}
 	return nil
+}
+
+func (c *Connection) attach(mountpoint string, fs FileSystem) {
+	c.fs, c.mountpoint = fs, mountpoint
+	c.protocol = fuse.NewProtocolServer(fs, &c.options)
 }
 
 // initialize answers the kernel's first request, which settles the protocol.
@@ -90,27 +98,31 @@ func (c *Connection) initialize() error {
 	if err != nil {
 		return fmt.Errorf("read the kernel's first request: %w", err)
 	}
+	c.agreed.Request = slices.Clone(w.in[:n]) // which go-fuse may change
 	w.answer(n)
+	c.agreed.Answer = slices.Clone(w.out[:w.outHeader().Length])
 	return nil
 }
 
-func (c *Connection) serve() {
+// work sets workers to work, until they are suspended or there are no more requests.
+func (c *Connection) work() {
 	for range c.maxIdle {
 		c.hire()
 	}
-	go c.watch()
+	gone := c.crew.allGone()
 	go func() {
-		c.working.Wait()
-		c.close()
-		c.fs.OnUnmount()
-		close(c.served)
+		<-gone
+		if c.ended.Load() {
+			c.close()
+			close(c.served)
+		}
 	}()
 }
 
 // hire sets a worker to work.
 func (c *Connection) hire() {
 	c.idle.Add(1)
-	c.working.Add(1)
+	c.crew.join()
 	go c.workers.take(c).run()
 }
 

@@ -158,12 +158,15 @@ func detach(mountpoint string) error {
 	return run(exec.Command("fusermount3", "-u", "-z", "--", mountpoint))
 }
 
+// ownName is a name at the top that go-fuse answers for by itself.
+const ownName = ".go-fuse-epoll-hack"
+
 // refusePolling makes the kernel ask whether files can be polled, and go-fuse
 // answers no, for good, to whoever opens the file of this name. Otherwise a Go
 // program that opened a file on a mount of its own would wait for itself: the
 // runtime's poller asks, and keeps the processor meanwhile that the answer takes.
 func refusePolling(mountpoint string) {
-	fd, err := unix.Open(filepath.Join(mountpoint, ".go-fuse-epoll-hack"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(filepath.Join(mountpoint, ownName), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return // the kernel asks when somebody polls
 	}

@@ -55,16 +55,16 @@ func aligned(head, size int) []byte {
 	return b[skip : skip+head+size]
 }
 
-// run answers requests until the file system is unmounted, or others wait for
-// requests and this worker is one too many.
+// run answers requests until the file system is unmounted, or the workers are
+// suspended, or others wait for requests and this worker is one too many.
 //
 // Whoever takes a request sees to it that another waits for the next: a request
 // may take long. But not for one that wants no answer: as these do not make anybody
 // wait, the kernel sends them by the thousand.
 func (w *worker) run() {
-	defer w.c.working.Done()
+	defer w.c.crew.leave()
 	defer w.c.workers.giveBack(w)
-	for {
+	for !w.c.suspended.Load() {
 		n, err := w.read()
 		last := w.c.idle.Add(-1) == 0
 		if err != nil {
@@ -76,14 +76,15 @@ func (w *worker) run() {
 		}
 		w.answer(n)
 		if w.c.idle.Add(1) > w.c.maxIdle {
-			w.c.idle.Add(-1)
-			return
+			break
 		}
 	}
+	w.c.idle.Add(-1)
 }
 
 // leave is told why there are no more requests.
 func (w *worker) leave(err error) {
+	w.c.ended.Store(true)
 	if err != unix.ENODEV { // it is unmounted
 		w.c.log.Printf("read a request from the kernel: %v", err)
 	}

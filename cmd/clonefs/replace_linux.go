@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/clonefs/clonefs/cmd/clonefs/internal/handover"
+	"github.com/clonefs/clonefs/fs"
+)
+
+// takeOver takes the mount at mountpoint over from the daemon that serves it, and
+// returns the process that this was.
+func takeOver(mountpoint string, source fs.Source, options fs.Options) (server *fs.Server, from int, err error) {
+	from, err = handover.Take(mountpoint, func(h *fs.Handover) (err error) {
+		server, err = fs.Adopt(mountpoint, source, options, h)
+		return err
+	})
+	if err != nil {
+		return nil, from, fmt.Errorf("take %s over from the daemon that serves it, which goes on: %w", mountpoint, err)
+	}
+	server.Resume()
+	return server, from, nil
+}
+
+// listen lets another process take the mount over.
+func (s *service) listen() {
+	offer, err := handover.Listen(s.mountpoint, s.server, s.logger)
+	if err != nil {
+		s.logger.Warn("nobody can take the mount over: `clonefs mount --replace` will not work", "error", err)
+		return
+	}
+	s.offer = offer
+}
+
+// livingMount returns the absolute path of a directory that a living clonefs is
+// mounted on, "" where there is none.
+func livingMount(path string) (string, error) {
+	resolved, mounted, err := resolveMountpoint(path)
+	switch {
+	case err != nil:
+		return "", explainMountpoint(path, err)
+	case mounted == nil || isDead(resolved):
+		return "", nil
+	}
+	return resolved, nil
+}
