@@ -15,10 +15,16 @@ var timekeepers = map[uint32]bool{
 	0x2fc12fc1:                true, // ZFS
 }
 
-func keepsTimes(fd int) bool {
+func keepsTimes(fd int) bool { return timekeepers[fileSystemOf(fd)] }
+
+// fileSystemOf returns the number of the file system that a file lies on, 0 if it
+// cannot be found out.
+func fileSystemOf(fd int) uint32 {
 	var s unix.Statfs_t
-	err := retry(func() error { return unix.Fstatfs(fd, &s) })
-	return err == nil && timekeepers[uint32(s.Type)]
+	if retry(func() error { return unix.Fstatfs(fd, &s) }) != nil {
+		return 0
+	}
+	return uint32(s.Type)
 }
 
 // withoutWriters runs use, which must not take long, while nobody on this machine has

@@ -22,6 +22,10 @@ type FileSystem interface {
 	// read, fewer than asked for only where the file ends.
 	ReadFile(in *fuse.ReadIn, dest []byte) (int, fuse.Status)
 
+	// SpliceFrom returns a descriptor from which splice(2) takes just what
+	// ReadFile would read, as long as the file is open; or -1.
+	SpliceFrom(in *fuse.ReadIn) (fd int)
+
 	// WriteFile writes to an open file and returns how many bytes it wrote.
 	WriteFile(in *fuse.WriteIn, data []byte) (int, fuse.Status)
 }
@@ -40,6 +44,7 @@ type Connection struct {
 	using  sync.RWMutex  // held for reading by whoever uses device and is no worker
 	closed bool          // guarded by using
 	served chan struct{} // closed when nobody will serve any more
+	end    func()        // closes served
 
 	workers   roster
 	crew      crew
@@ -47,6 +52,7 @@ type Connection struct {
 	maxIdle   int32
 	suspended atomic.Bool // workers do not wait for requests
 	ended     atomic.Bool // there are no more requests
+	unspliced atomic.Bool // answers cannot be spliced
 }
 
 // New returns a connection that is not mounted yet. Of the options it takes those
@@ -55,10 +61,12 @@ func New(options fuse.MountOptions) *Connection {
 	if options.PanicHandler == nil {
 		options.PanicHandler = func(any) fuse.Status { return fuse.EIO }
 	}
+	served := make(chan struct{})
 	return &Connection{
 		options: options,
 		log:     options.Logger,
-		served:  make(chan struct{}),
+		served:  served,
+		end:     sync.OnceFunc(func() { close(served) }),
 		maxIdle: int32(max(2, runtime.NumCPU())),
 	}
 }
@@ -78,8 +86,11 @@ func (c *Connection) Mount(mountpoint string, fs FileSystem) error {
 	}
 	c.work()
 	go c.watch()
-	refusePolling(mountpoint)
-	if err := raiseReadAhead(mountpoint); err != nil {
+	c.aside(func() {
+		refusePolling(mountpoint)
+		err = raiseReadAhead(mountpoint)
+	})
+	if err != nil {
 		c.log.Printf("the kernel reads files on the mount with its usual readahead: %v", err)
 	}
 	return nil
@@ -114,7 +125,7 @@ func (c *Connection) work() {
 		<-gone
 		if c.ended.Load() {
 			c.close()
-			close(c.served)
+			c.end()
 		}
 	}()
 }
@@ -139,9 +150,15 @@ func (c *Connection) Unmount() error {
 // Wait returns when the file system has been unmounted, by whomever.
 func (c *Connection) Wait() { <-c.served }
 
+// close closes the device, the first time that it is called: where workers that were
+// to be suspended did not leave, several wait for them.
 func (c *Connection) close() {
+	c.workers.closePipes()
 	c.using.Lock()
 	defer c.using.Unlock()
+	if c.closed {
+		return
+	}
 	c.closed = true
 	unix.Close(c.device)
 }

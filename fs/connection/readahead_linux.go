@@ -11,9 +11,9 @@ import (
 // readAhead is how far the kernel reads ahead of a program that reads a file from
 // one end to the other, in KiB. Whatever the protocol's first answer says, a mount
 // begins with 128 (VM_READAHEAD_PAGES of linux/mm.h), which makes such a program
-// wait for an answer for each 128 KiB. As much as the largest request is enough for the
-// next one to be on its way while one is read.
-const readAhead = 1024
+// wait for an answer for each 128 KiB. This is enough for the next request to be on its
+// way while one is read, and little enough for a pipe; see answerSpliced.
+const readAhead = 512
 
 // raiseReadAhead needs root, and a /sys that can be written to; without them
 // reading is slower.
@@ -23,5 +23,11 @@ func raiseReadAhead(mountpoint string) error {
 		return fmt.Errorf("stat %s: %w", mountpoint, err)
 	}
 	device := fmt.Sprintf("/sys/class/bdi/%d:%d/read_ahead_kb", unix.Major(s.Dev), unix.Minor(s.Dev))
-	return os.WriteFile(device, []byte(strconv.Itoa(readAhead)), 0)
+	fd, err := unix.Open(device, unix.O_WRONLY|unix.O_CLOEXEC, 0) // no os.File: see aside
+	if err != nil {
+		return os.NewSyscallError("open "+device, err)
+	}
+	defer unix.Close(fd)
+	_, err = unix.Write(fd, []byte(strconv.Itoa(readAhead)))
+	return os.NewSyscallError("write "+device, err)
 }

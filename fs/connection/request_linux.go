@@ -92,6 +92,9 @@ func (w *worker) fits(size uint32) bool { return int64(size) <= int64(len(w.out)
 
 func (w *worker) answerRead() {
 	in := w.readIn()
+	if w.answerSpliced(in) {
+		return
+	}
 	n, status := w.protected(func() (int, fuse.Status) {
 		return w.c.fs.ReadFile(in, w.out[outHeaderSize:][:in.Size])
 	})

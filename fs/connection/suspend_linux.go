@@ -33,7 +33,9 @@ var (
 func (c *Connection) Suspend(patience time.Duration) error {
 	gone := c.crew.allGone()
 	c.suspended.Store(true)
-	go c.wake(gone)
+	ended := make(chan struct{})
+	defer close(ended)
+	go c.aside(func() { c.wake(ended) })
 	select {
 	case <-gone:
 	case <-time.After(patience):
@@ -46,12 +48,12 @@ func (c *Connection) Suspend(patience time.Duration) error {
 	return nil
 }
 
-// wake sends the workers requests, each of which brings one of them back from waiting
-// for one. The last one is mostly answered by whoever serves the mount then.
-func (c *Connection) wake(gone <-chan struct{}) {
+// wake sends the workers requests until Suspend has ended. Each brings one of them back
+// from waiting for one. The last one is mostly answered by whoever serves the mount then.
+func (c *Connection) wake(ended <-chan struct{}) {
 	for {
 		select {
-		case <-gone:
+		case <-ended:
 			return
 		default:
 			_ = unix.Access(filepath.Join(c.mountpoint, ownName), unix.F_OK)
@@ -70,9 +72,12 @@ func (c *Connection) Resume() {
 func (c *Connection) Device() (device int, agreed Agreement) { return c.device, c.agreed }
 
 // Leave ends a connection that is suspended, and served by another process now.
+//
+// It does not wait until the device is closed: a message to the kernel may be under way
+// that waits for a directory, which a client holds until the other process answers.
 func (c *Connection) Leave() {
-	c.close()
-	close(c.served)
+	go c.close()
+	c.end()
 }
 
 // Adopt takes over a connection that another process had, suspended as it was there.

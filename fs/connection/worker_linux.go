@@ -18,6 +18,7 @@ type worker struct {
 	// What they say of data begins on a page: the kernel copies whole pages
 	// then.
 	in, out []byte
+	pipe    pipe // for what needs no buffer; see answerSpliced
 
 	// unique is the number of the request in work, until it is answered, then
 	// 0, or abandoned. The others are that request's, for other workers to

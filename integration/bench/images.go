@@ -54,8 +54,9 @@ func makeImage(ctx context.Context, path string, size int64) error {
 	if err != nil {
 		return err
 	}
-	// Behind the header and the map of blocks, which is 4 bytes for each MiB.
-	start := int64(mib)
+	// Behind the header and the map of blocks, which is 4 bytes for each MiB, and with
+	// no hole: cp would look for others then, and not let the file system share blocks.
+	start := (512 + 4*(size/mib) + 4095) &^ 4095
 	if _, err := file.Seek(start, io.SeekStart); err != nil {
 		return err
 	}
