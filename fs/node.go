@@ -47,7 +47,7 @@ func (n *node) writable() (*volume, error) {
 	if vol == nil {
 		return nil, errVirtual
 	}
-	if vol.ReadOnly || n.mirror.options.ReadOnly {
+	if vol.readOnly.Load() || n.mirror.options.ReadOnly {
 		return nil, errReadOnly
 	}
 	return vol, nil

@@ -66,7 +66,10 @@ func (t *tree) put(v Volume) bool {
 
 func (t *tree) putLocked(v Volume) bool {
 	if old := t.volumes[v.Name]; old != nil {
-		if old.Volume == v || old.mustStay(v) {
+		same := v
+		same.ReadOnly = old.ReadOnly
+		if old.Volume == same || old.mustStay(same) {
+			old.readOnly.Store(v.ReadOnly)
 			return false
 		}
 		old.gone.Store(true)

@@ -13,8 +13,8 @@ import (
 )
 
 // A volume is a Volume that is being served. What it was made from never
-// changes: when the source says something else of a place, that is another
-// volume, with nodes and pages of its own.
+// changes, but for ReadOnly: when the source says something else of a place, that
+// is another volume, with nodes and pages of its own.
 type volume struct {
 	Volume
 	mask vdi.Mask
@@ -28,6 +28,9 @@ type volume struct {
 	// served. Device numbers, inode numbers and even birth times come again
 	// in a clone that is destroyed and made anew.
 	instance uint64
+
+	// readOnly is Volume.ReadOnly as it is now: it changes under open files.
+	readOnly atomic.Bool
 
 	// open counts the files that are open.
 	open atomic.Int64
@@ -46,12 +49,14 @@ type volume struct {
 }
 
 func newVolume(v Volume, serial vdi.GuestSerial, instance uint64) *volume {
-	return &volume{
+	vol := &volume{
 		Volume:   v,
 		mask:     vdi.NewMask(v.Identity, serial),
 		salt:     hash("inode", v.Identity),
 		instance: instance,
 	}
+	vol.readOnly.Store(v.ReadOnly)
+	return vol
 }
 
 // openRoot opens the root directory, only to resolve names below it (O_PATH).

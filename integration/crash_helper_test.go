@@ -3,9 +3,6 @@
 package integration
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -17,18 +14,19 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/integration/daemon"
+	"github.com/clonefs/clonefs/integration/records"
 	"github.com/clonefs/clonefs/vdi"
 )
 
 const (
 	crashWriters = 16
-	recordSize   = 512
-	recordStart  = 4096
-	modifyOffset = 408 // uuidModify of a header of version 1
+	recordStart  = records.Start
+	modifyOffset = records.ModifyOffset
 )
+
+var writeBackHeader = records.WriteBackHeader
 
 // A load is writers that make an image each durable record by record, and its
 // header between, as VirtualBox does: what has been acknowledged must be there.
@@ -42,9 +40,9 @@ type load struct {
 
 // A writer writes records to an image.
 type writer struct {
+	records.Writer
 	volume string
-	sync   int // the flag of open(2), or 0 where it calls fsync(2)
-	salt   uint64
+	image  string
 	acked  atomic.Int64
 	err    error // valid when the load has ended
 }
@@ -55,17 +53,24 @@ func newLoad(t *testing.T) *load {
 	requireRoot(t)
 	l := &load{source: t.TempDir()}
 	for i := range crashWriters {
-		w := &writer{volume: fmt.Sprintf("job-%d", i), sync: []int{0, unix.O_SYNC, unix.O_DSYNC}[i%3]}
-		require.NoError(t, os.Mkdir(filepath.Join(l.source, w.volume), 0o755))
-		require.NoError(t, os.WriteFile(l.stored(w), realHeader(t), 0o600))
-		l.writers = append(l.writers, w)
+		l.add(t, fmt.Sprintf("job-%d", i), "disk.vdi")
 	}
 	l.mount = daemon.Start(t, l.source, t.TempDir())
 	return l
 }
 
-func (l *load) stored(w *writer) string    { return filepath.Join(l.source, w.volume, "disk.vdi") }
-func (l *load) presented(w *writer) string { return filepath.Join(l.mount.Dir, w.volume, "disk.vdi") }
+// add adds a writer and makes its image.
+func (l *load) add(t *testing.T, volume, image string) {
+	t.Helper()
+	w := &writer{volume: volume, image: image}
+	w.Name, w.Sync = volume+"/"+image, records.SyncFlags[len(l.writers)%len(records.SyncFlags)]
+	require.NoError(t, os.MkdirAll(filepath.Join(l.source, volume), 0o755))
+	require.NoError(t, os.WriteFile(l.stored(w), realHeader(t), 0o600))
+	l.writers = append(l.writers, w)
+}
+
+func (l *load) stored(w *writer) string    { return filepath.Join(l.source, w.volume, w.image) }
+func (l *load) presented(w *writer) string { return filepath.Join(l.mount.Dir, w.volume, w.image) }
 
 // start lets the writers write, from the first record on and with other records
 // than the last time. They write until halt is called or an error ends them.
@@ -73,12 +78,15 @@ func (l *load) start(t *testing.T) {
 	t.Helper()
 	l.stop.Store(false)
 	for _, w := range l.writers {
-		file, err := os.OpenFile(l.presented(w), os.O_RDWR|w.sync, 0)
+		file, err := os.OpenFile(l.presented(w), os.O_RDWR|w.Sync, 0)
 		require.NoError(t, err)
-		w.salt++
+		w.Salt++
 		w.acked.Store(0)
 		l.running.Go(func() {
-			w.err = w.write(file, &l.stop)
+			w.err = w.Write(file, func(records int64) bool {
+				w.acked.Store(records)
+				return !l.stop.Load()
+			})
 			_ = file.Close() // what it says is not about what was acknowledged
 		})
 	}
@@ -136,69 +144,13 @@ func (l *load) check(t *testing.T) {
 		require.NoError(t, err)
 		stored, err := os.ReadFile(l.stored(w))
 		require.NoError(t, err)
-		w.check(t, content)
+		require.GreaterOrEqual(t, w.Intact(content), w.acked.Load(), "records of %s that were acknowledged", w.Name)
+		_, whole := records.Modification(content)
+		require.True(t, whole, "the header of %s is whole", w.Name)
 		require.Equal(t, presented(t, "dir:"+w.volume), uuidOf(t, l.presented(w)))
 		require.Equal(t, uuidOf(t, "../vdi/testdata/vbox-7.2-dynamic.bin"), uuidOf(t, l.stored(w)))
 		require.Equal(t, content[vdi.HeaderSize:], stored[vdi.HeaderSize:])
 	}
-}
-
-// write writes and acknowledges until it is stopped, which is no error.
-func (w *writer) write(file *os.File, stop *atomic.Bool) error {
-	for i := int64(0); !stop.Load(); i++ {
-		if _, err := file.WriteAt(w.record(i), recordStart+i*recordSize); err != nil {
-			return err
-		}
-		if i%4 == 0 {
-			if err := writeBackHeader(file, byte(i)); err != nil {
-				return err
-			}
-		}
-		if w.sync == 0 {
-			if err := file.Sync(); err != nil {
-				return err
-			}
-		}
-		w.acked.Store(i + 1)
-	}
-	return nil
-}
-
-// writeBackHeader does what VirtualBox does when it closes an image: it writes
-// what it has read, with another modification UUID.
-func writeBackHeader(file *os.File, modification byte) error {
-	header := make([]byte, vdi.HeaderSize)
-	if _, err := file.ReadAt(header, 0); err != nil {
-		return err
-	}
-	copy(header[modifyOffset:], bytes.Repeat([]byte{modification}, 16))
-	_, err := file.WriteAt(header[72:472], 72)
-	return err
-}
-
-// record is a record: random-looking, with a checksum.
-func (w *writer) record(i int64) []byte {
-	var record []byte
-	for block := uint64(0); len(record) < recordSize; block++ {
-		seed := []byte(w.volume)
-		for _, n := range []uint64{w.salt, uint64(i), block} {
-			seed = binary.LittleEndian.AppendUint64(seed, n)
-		}
-		sum := sha256.Sum256(seed)
-		record = append(record, sum[:]...)
-	}
-	return record
-}
-
-func (w *writer) check(t *testing.T, content []byte) {
-	t.Helper()
-	for i := range w.acked.Load() {
-		at := recordStart + i*recordSize
-		require.GreaterOrEqual(t, int64(len(content)), at+recordSize, "record %d of %s was acknowledged", i, w.volume)
-		require.Equal(t, w.record(i), content[at:at+recordSize], "record %d of %s was acknowledged", i, w.volume)
-	}
-	modification := content[modifyOffset : modifyOffset+16]
-	require.Equal(t, bytes.Repeat(modification[:1], 16), modification, "the header of %s is whole", w.volume)
 }
 
 // endOfDaemon is what those get who use a mount whose daemon has been killed.

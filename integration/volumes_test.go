@@ -253,6 +253,23 @@ func TestAReadOnlyMountIsRead(t *testing.T) {
 	requireReadOnly(t, mnt+"/a")
 }
 
+func TestAVolumeBecomesReadOnlyAndWritableAgainUnderAnOpenFile(t *testing.T) {
+	source, mnt := mountVolumes(t, fs.Options{}, "a")
+	f, err := os.OpenFile(mnt+"/a/disk.vdi", os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	v, _ := source.Volume("a")
+	for _, v.ReadOnly = range []bool{true, false} {
+		source.set(v)
+		require.Equal(t, presented(t, "zfs:a"), uuidOf(t, mnt+"/a/disk.vdi"))
+		if err := f.Chmod(0o600); v.ReadOnly {
+			require.ErrorIs(t, err, unix.EROFS)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+}
+
 func requireReadOnly(t *testing.T, dir string) {
 	t.Helper()
 	disk := dir + "/disk.vdi"

@@ -53,7 +53,7 @@ func TestAWorkingDirectoryOnTheMountKeepsNoDatasetBusy(t *testing.T) {
 	c.ZFS("destroy", c.Dataset("ci/job-1"))
 	_, err := os.ReadFile("disk.vdi")
 	require.Error(t, err)
-	t.Chdir("/")
+	require.NoError(t, os.Chdir("/")) // t.Chdir would open the old one
 }
 
 func TestARecreatedCloneShowsNothingOfTheOneBefore(t *testing.T) {

@@ -46,19 +46,28 @@ type File struct {
 	To   string // in the guest, absolute; a link there is followed
 }
 
-// A Disk is an image of an ext4 file system for the guest.
+// A Disk is an image for the guest: of an ext4 file system that the guest mounts,
+// or, where its place is below /dev, of anything: this is then the device's name.
 type Disk struct {
 	Image    string // on this machine
-	Place    string // where the guest mounts it
+	Place    string // in the guest
 	Writable bool   // writes go to the image; without, they are lost with the guest
+	// Cached is a writable disk with a volatile cache, as real ones have: when the
+	// power goes off, what the guest has not had flushed is not on it. The image
+	// is a QCOW2 one; see [machine.drive].
+	Cached bool
 }
 
 // scratchSize is the most that the guest can put on /tmp. The disk is sparse.
 const scratchSize = 16 << 30
 
+// ErrPowerOff is the cause with which a context is cancelled that a guest's power goes
+// off by: it ends without a chance to write anything, nor has qemu one.
+var ErrPowerOff = errors.New("the guest's power was switched off")
+
 // Run runs a command in a new guest and returns its exit status. It returns an
 // error when there is no status: the guest could not be made or started, it
-// crashed, or ctx was done first. The first call on a machine builds what the guest
+// crashed, or ctx was done first (with ErrPowerOff, that). The first call on a machine builds what the guest
 // consists of, which takes some ten minutes and tells its progress on this
 // process's standard error.
 func Run(ctx context.Context, opts Options) (status int, err error) {
@@ -117,7 +126,17 @@ func (m machine) run(ctx context.Context, output io.Writer) error {
 	// A writer that is no *os.File makes a pipe.
 	qemu.Stdout, qemu.Stderr = struct{ io.Writer }{output}, &complaints
 	endWithParent(qemu)
+	end := qemu.Cancel
+	qemu.Cancel = func() error {
+		if errors.Is(context.Cause(ctx), ErrPowerOff) {
+			return qemu.Process.Kill() // at any other signal it writes its caches back
+		}
+		return end()
+	}
 	err := qemu.Run()
+	if errors.Is(context.Cause(ctx), ErrPowerOff) {
+		return ErrPowerOff
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("the guest had not ended in time: %w%s", context.Cause(ctx), m.lastWords())
 	}

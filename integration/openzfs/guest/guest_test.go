@@ -29,16 +29,21 @@ func TestACommaInAPathDoesNotEndQemusOption(t *testing.T) {
 // itself has no ZFS.
 func start(t *testing.T, limit time.Duration, text string, more Options) (status int, output string, err error) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "script")
-	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+text), 0o755))
-	more.Files = append(more.Files, File{From: file, To: "/srv/script"})
-	more.Command = append([]string{"/srv/script"}, more.Command...)
 	var out bytes.Buffer
 	more.Output = &out
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	status, err = Run(ctx, more)
+	status, err = startUntil(ctx, t, text, more)
 	return status, out.String(), err
+}
+
+func startUntil(ctx context.Context, t *testing.T, text string, more Options) (status int, err error) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "script")
+	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+text), 0o755))
+	more.Files = append(more.Files, File{From: file, To: "/srv/script"})
+	more.Command = append([]string{"/srv/script"}, more.Command...)
+	return Run(ctx, more)
 }
 
 func TestAGuestRunsAProgramAndReturnsItsOutputAndStatus(t *testing.T) {
@@ -81,4 +86,33 @@ func TestAGuestWhoseKernelDiesSaysSo(t *testing.T) {
 	_, _, err := start(t, 2*time.Minute, "echo c >/proc/sysrq-trigger", Options{})
 	require.ErrorContains(t, err, "the guest ended before its command did")
 	require.ErrorContains(t, err, "sysrq triggered crash")
+}
+
+// said calls then when the guest has said something.
+type said func()
+
+func (then said) Write(p []byte) (int, error) {
+	then()
+	return len(p), nil
+}
+
+func TestWhatWasNotFlushedIsLostWhenThePowerGoesOffAndWhatWasIsNot(t *testing.T) {
+	if hasZFS() {
+		return
+	}
+	disk := Disk{Image: filepath.Join(t.TempDir(), "disk"), Place: "/dev/disk", Writable: true, Cached: true}
+	require.NoError(t, tool(t.Context(), "qemu-img", "create", "-q", "-f", "qcow2", disk.Image, "1G"))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	ctx, off := context.WithCancelCause(ctx)
+	_, err := startUntil(ctx, t, `
+		echo flushed | dd of=/dev/disk conv=fsync 2>/dev/null
+		echo written | dd of=/dev/disk seek=1M bs=1 2>/dev/null # to the disk, as it is closed
+		echo now; sleep 1000`, Options{Disks: []Disk{disk}, Output: said(func() { off(ErrPowerOff) })})
+	require.ErrorIs(t, err, ErrPowerOff)
+	_, output, err := start(t, 2*time.Minute, `
+		head -c 8 /dev/disk
+		dd if=/dev/disk skip=1 bs=1M count=1 2>/dev/null | head -c 8 | tr '\0' -`, Options{Disks: []Disk{disk}})
+	require.NoError(t, err)
+	require.Equal(t, "flushed\n--------", output)
 }

@@ -61,8 +61,8 @@ func run(m *testing.M, tests Tests) (status int, err error) {
 		return m.Run(), nil
 	}
 	here := hasZFS() && !tests.Always
-	if !here && (testing.Short() || runtime.GOOS != "linux" || runtime.GOARCH != "amd64") {
-		return skip("ZFS is needed, and with -short or on " + runtime.GOOS + "/" + runtime.GOARCH + " no guest with it is started")
+	if reason := Missing(); !here && reason != "" {
+		return skip(reason)
 	}
 	bin, err := os.MkdirTemp("", "clonefs-programs-")
 	if err != nil {
@@ -90,6 +90,14 @@ const inGuest = "CLONEFS_TEST_GUEST"
 func hasZFS() bool {
 	_, err := os.Stat("/dev/zfs")
 	return err == nil
+}
+
+// Missing returns why a test gets no guest on this machine, and nothing where it does.
+func Missing() string {
+	if testing.Short() || runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return "ZFS is needed, and with -short or on " + runtime.GOOS + "/" + runtime.GOARCH + " no guest with it is started"
+	}
+	return ""
 }
 
 // skip says why no test was run.

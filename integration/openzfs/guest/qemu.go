@@ -44,24 +44,30 @@ func (m machine) arguments() []string {
 	}
 	for i, disk := range m.disks {
 		args = append(args,
-			"-drive", fmt.Sprintf("if=none,id=%[1]s,format=raw,cache=unsafe,discard=unmap,snapshot=%[2]s,file=%[3]s",
-				serial(i), discardWrites(disk), escape(disk.Image)),
+			"-drive", fmt.Sprintf("if=none,id=%s,discard=unmap,%s,file=%s", serial(i), disk.drive(), escape(disk.Image)),
 			"-device", fmt.Sprintf("virtio-blk-pci,drive=%[1]s,serial=%[1]s", serial(i)))
 	}
 	return args
 }
 
+// drive returns qemu's options for how a disk keeps what is written.
+//
+// What qemu has written is safe from its end, flushed or not: the host has it. But
+// where in a QCOW2 image a cluster is that had not been there, qemu writes only when
+// the guest flushes (or when it has no more memory for that), and what is not known
+// to be there is lost. ZFS writes to new places nearly always.
+func (d Disk) drive() string {
+	switch {
+	case d.Cached:
+		return "format=qcow2,cache=writeback"
+	case d.Writable:
+		return "format=raw,cache=unsafe"
+	}
+	return "format=raw,cache=unsafe,snapshot=on" // into a temporary file
+}
+
 // serial names a disk towards the guest's init.
 func serial(disk int) string { return "disk" + strconv.Itoa(disk) }
-
-// discardWrites is qemu's word for whether what the guest writes to a disk goes
-// to a temporary file instead, so that the image stays as it is.
-func discardWrites(disk Disk) string {
-	if disk.Writable {
-		return "off"
-	}
-	return "on"
-}
 
 // escape doubles the commas in a path, as qemu wants them in an option's value.
 func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }
