@@ -23,6 +23,7 @@ import (
 
 	"github.com/clonefs/clonefs/dir"
 	"github.com/clonefs/clonefs/fs"
+	"github.com/clonefs/clonefs/integration/daemon"
 )
 
 // reflinkDiskSize is the size of the template's disk in bytes.
@@ -70,8 +71,8 @@ func inMountNamespace(t *testing.T) bool {
 	defer runtime.UnlockOSThread()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	again := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
-	again.Env = append(os.Environ(), variable+"=1")
+	again := exec.CommandContext(ctx, "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.parallel=8")
+	again.Env = append(os.Environ(), variable+"=1", "CLONEFS_BINARY="+daemon.Binary(t)) // built once
 	again.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	out, err := again.CombinedOutput()
 	require.NoError(t, err, "%s", out)
