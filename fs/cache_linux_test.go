@@ -35,6 +35,7 @@ func newSettledFile(t *testing.T) string {
 }
 
 func TestPagesAreReliedOnWhenTheOpenThatDroppedTheOldOnesHasReturned(t *testing.T) {
+	t.Parallel()
 	n, path := &node{}, newSettledFile(t)
 	first, second := openForCache(t, n, path), openForCache(t, n, path)
 	require.Zero(t, first.openCached(), "nothing is known yet")
@@ -48,9 +49,28 @@ func TestPagesAreReliedOnWhenTheOpenThatDroppedTheOldOnesHasReturned(t *testing.
 	require.EqualValues(t, fuse.FOPEN_KEEP_CACHE, openForCache(t, n, path).openCached())
 }
 
+// A change whose maker puts the modification time back leaves the change time.
+func TestAnOpenOfAFileThatWasChangedDropsThePages(t *testing.T) {
+	t.Parallel()
+	n, path := &node{}, newSettledFile(t)
+	f := openForCache(t, n, path)
+	require.Zero(t, f.openCached())
+	f.opened()
+	require.EqualValues(t, fuse.FOPEN_KEEP_CACHE, openForCache(t, n, path).openCached())
+
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte("CONTENT"), 0o600))
+	require.NoError(t, os.Chtimes(path, before.ModTime(), before.ModTime()))
+	require.Zero(t, openForCache(t, n, path).openCached())
+	_, ok := openForCache(t, n, path).vouch()
+	require.False(t, ok, "another change may come with the same time")
+}
+
 // As when a snapshot is rolled back while the file is open: at the end it is what it
 // was, and so are its times.
 func TestAReadOfAnotherContentEndsTheReliance(t *testing.T) {
+	t.Parallel()
 	n, path := &node{}, newSettledFile(t)
 	f := openForCache(t, n, path)
 	require.Zero(t, f.openCached())
@@ -63,6 +83,7 @@ func TestAReadOfAnotherContentEndsTheReliance(t *testing.T) {
 }
 
 func TestNobodyVouchesForAFileThatSomebodyMayWrite(t *testing.T) {
+	t.Parallel()
 	n, path := &node{}, newSettledFile(t)
 	writer, err := os.OpenFile(path, os.O_WRONLY, 0)
 	require.NoError(t, err)
@@ -77,7 +98,17 @@ func TestNobodyVouchesForAFileThatSomebodyMayWrite(t *testing.T) {
 	require.False(t, ok)
 }
 
+// What /proc shows changes without a change of its times.
+func TestNobodyVouchesForAFileWhoseTimesSayNothing(t *testing.T) {
+	t.Parallel()
+	f := openForCache(t, &node{}, "/proc/loadavg")
+	newSettledFile(t) // so that it is as old
+	_, ok := f.vouch()
+	require.False(t, ok)
+}
+
 func TestALeaseIsReturned(t *testing.T) {
+	t.Parallel()
 	path := newSettledFile(t)
 	writer, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK, 0) // EAGAIN where there is a lease
 	require.NoError(t, err)

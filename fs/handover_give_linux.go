@@ -22,7 +22,7 @@ func (s *Server) Suspend(patience time.Duration) (*Handover, error) {
 	if err := c.Suspend(patience); err != nil {
 		return nil, err
 	}
-	h, err := s.mirror.handOver(c)
+	h, err := s.mirror.handOver(c, s.mountpoint)
 	if err != nil {
 		s.Resume()
 	}
@@ -45,11 +45,11 @@ type giver struct {
 	volumes map[*volume]int
 }
 
-func (m *mirror) handOver(c *connection.Connection) (*Handover, error) {
+func (m *mirror) handOver(c *connection.Connection, mountpoint string) (*Handover, error) {
 	g := giver{volumes: map[*volume]int{}}
 	device, agreed := c.Device()
 	g.state = state{
-		Version: stateVersion, Terms: termsOf(m.options), Device: g.descriptor(device), Agreed: agreed, Since: m.since,
+		Version: stateVersion, Terms: termsOf(mountpoint, m.options), Device: g.descriptor(device), Agreed: agreed, Since: m.since,
 	}
 	g.addTree(m.tree)
 	if err := g.addNodes(m.inodes); err != nil {

@@ -14,17 +14,6 @@ import (
 	"github.com/clonefs/clonefs/vdi"
 )
 
-// A Handover is all that a process must know to go on serving a mount in the place of
-// another: what the kernel has been told, by numbers that it will use, and what these
-// stand for. Neither the kernel nor a client notices. Locks on files are the kernel's
-// own.
-type Handover struct {
-	// State is what is known, encoded.
-	State []byte
-	// Files are the descriptors that State speaks of, by their place here.
-	Files []int
-}
-
 // stateVersion is the version of what State says. Fields may be added to it without
 // another version, if their zero value is right for what is older.
 const stateVersion = 1
@@ -46,6 +35,7 @@ type state struct {
 
 // terms are what a mount was made with and cannot be changed while it lives.
 type terms struct {
+	Mountpoint   string
 	Source       string
 	AllowOther   bool
 	ReadOnly     bool
@@ -124,8 +114,8 @@ func decodeState(b []byte) (*state, error) {
 	return s, nil
 }
 
-func termsOf(o Options) terms {
-	return terms{o.FsName, o.AllowOther, o.ReadOnly, o.MountOptions, o.GuestSerial, o.NativeIO}
+func termsOf(mountpoint string, o Options) terms {
+	return terms{mountpoint, o.FsName, o.AllowOther, o.ReadOnly, o.MountOptions, o.GuestSerial, o.NativeIO}
 }
 
 // check returns an error that says what differs.
@@ -133,6 +123,9 @@ func (t terms) check(now terms) error {
 	var errs []error
 	differ := func(what string, is, wanted any) {
 		errs = append(errs, fmt.Errorf("%s is %v there, %v here", what, is, wanted))
+	}
+	if t.Mountpoint != now.Mountpoint {
+		differ("the mount point", t.Mountpoint, now.Mountpoint)
 	}
 	if t.Source != now.Source {
 		differ("the source", t.Source, now.Source)
@@ -144,13 +137,13 @@ func (t terms) check(now terms) error {
 		differ("--read-only", t.ReadOnly, now.ReadOnly)
 	}
 	if t.GuestSerial != now.GuestSerial {
-		differ("--guest-serial", t.GuestSerial, now.GuestSerial)
+		differ("--guest-serial", t.GuestSerial.String(), now.GuestSerial.String())
 	}
 	if !slices.Equal(t.NativeIO, now.NativeIO) {
 		differ("--native-io", t.NativeIO, now.NativeIO)
 	}
 	if !slices.Equal(t.MountOptions, now.MountOptions) {
-		differ("the options of the mount", t.MountOptions, now.MountOptions)
+		differ("the mount's options (--noexec)", t.MountOptions, now.MountOptions)
 	}
 	return errors.Join(errs...)
 }

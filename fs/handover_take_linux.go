@@ -3,6 +3,7 @@ package fs
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,29 +23,17 @@ func Adopt(mountpoint string, source Source, options Options, h *Handover) (*Ser
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Terms.check(termsOf(options)); err != nil {
+	if err := s.Terms.check(termsOf(mountpoint, options)); err != nil {
 		return nil, fmt.Errorf("adopt the mount at %s, where not all is as it is to be here: %w", mountpoint, err)
 	}
 	m := newMirror(source, options)
 	t := &taker{state: s, files: h.Files, mirror: m, nodes: map[uint64]*node{}}
-	if err := t.take(); err != nil {
+	if err := t.take(mountpoint); err != nil {
 		return nil, fmt.Errorf("adopt the mount at %s: %w", mountpoint, err)
-	}
-	if err := m.adopt(mountpoint, t); err != nil {
-		return nil, fmt.Errorf("adopt the mount at %s: %w", mountpoint, err)
-	}
-	m.refresh()
-	return m.serve(mountpoint), nil
-}
-
-func (m *mirror) adopt(mountpoint string, t *taker) error {
-	c := connection.New(*m.mountOptions())
-	m.kernel = c
-	if err := c.Adopt(mountpoint, m.raw, t.files[t.Device], t.Agreed); err != nil {
-		return err
 	}
 	m.enableNative()
-	return nil
+	m.refresh()
+	return m.serve(mountpoint), nil
 }
 
 // A taker puts together again what a giver has taken apart.
@@ -57,30 +46,52 @@ type taker struct {
 }
 
 // take does so in the order in which one thing needs the other.
-func (t *taker) take() error {
+func (t *taker) take(mountpoint string) error {
 	t.mirror.since = t.Since
-	for _, step := range []func() error{t.checkDescriptors, t.takeVolumes, t.takeNodes, t.takeAliases, t.takeFiles, t.takeDirectories} {
+	t.takeVolumes()
+	for _, step := range []func() error{t.checkDescriptors, t.takeNodes, t.takeAliases, t.takeFiles, t.takeDirectories} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	c := connection.New(*t.mirror.mountOptions())
+	if err := c.Adopt(mountpoint, t.mirror.raw, t.files[t.Device], t.Agreed); err != nil {
+		return err
+	}
+	t.mirror.kernel = c
+	t.takeOrphans() // the last: until here the descriptors are the caller's
 	return nil
 }
 
+// checkDescriptors returns an error unless each descriptor is spoken of once.
 func (t *taker) checkDescriptors() error {
-	wanted := 1
+	wanted := []int{t.Device}
 	for _, n := range t.Nodes {
 		if n.Orphan != none {
-			wanted++
+			wanted = append(wanted, n.Orphan)
 		}
 	}
-	if wanted += len(t.state.Files); wanted != len(t.files) {
-		return fmt.Errorf("%d descriptors have come, and it takes %d", len(t.files), wanted)
+	for _, f := range t.state.Files {
+		wanted = append(wanted, f.Descriptor)
+	}
+	slices.Sort(wanted)
+	for i, index := range wanted {
+		if index != i || len(wanted) != len(t.files) {
+			return fmt.Errorf("%d descriptors have come, of which %d are spoken of", len(t.files), len(wanted))
+		}
 	}
 	return nil
 }
 
-func (t *taker) takeVolumes() error {
+func (t *taker) takeOrphans() {
+	for _, saved := range t.Nodes {
+		if saved.Orphan != none {
+			t.nodes[saved.ID].orphaned(os.NewFile(uintptr(t.files[saved.Orphan]), "orphan"))
+		}
+	}
+}
+
+func (t *taker) takeVolumes() {
 	tree := t.mirror.tree
 	tree.mu.Lock()
 	defer tree.mu.Unlock()
@@ -94,20 +105,27 @@ func (t *taker) takeVolumes() error {
 		t.volumes = append(t.volumes, v)
 	}
 	tree.instances = t.Instances
-	return nil
 }
 
 func (t *taker) takeNodes() error {
 	inodes := t.mirror.inodes
 	inodes.last = t.LastNode
 	t.nodes[t.mirror.root.nodeID] = t.mirror.root
+	seen := map[uint64]bool{}
 	for _, saved := range t.Nodes {
+		if seen[saved.ID] || saved.ID == 0 || saved.ID > t.LastNode {
+			return fmt.Errorf("node %d of %d is none, or said to be two", saved.ID, t.LastNode)
+		}
+		seen[saved.ID] = true
 		n := t.nodes[saved.ID]
 		if n == nil {
 			n = &node{mirror: t.mirror, id: fileID{saved.Inode.Dev, saved.Inode.Ino, saved.Inode.Birth}, place: saved.Place, isPlace: saved.IsPlace}
 			var err error
 			if n.vol, err = t.volume(saved.Volume); err != nil {
 				return err
+			}
+			if n.vol == nil && !n.isPlace {
+				return fmt.Errorf("node %d is of no volume", saved.ID)
 			}
 			t.nodes[saved.ID], inodes.byID[saved.ID] = n, n
 			if !saved.Former {
@@ -117,9 +135,6 @@ func (t *taker) takeNodes() error {
 		n.nodeID, n.lookups = saved.ID, saved.Lookups
 		n.backing.decided, n.backing.plain = saved.Backing.Decided, saved.Backing.Plain
 		n.backing.id, n.backing.files = saved.Backing.ID, saved.Backing.Files
-		if saved.Orphan != none {
-			n.orphaned(os.NewFile(uintptr(t.files[saved.Orphan]), "orphan"))
-		}
 	}
 	return nil
 }
@@ -148,6 +163,9 @@ func (t *taker) takeFiles() error {
 		if err != nil {
 			return err
 		}
+		if vol == nil || !isHandle(saved.Handle) || files[saved.Handle] != nil {
+			return fmt.Errorf("file %d is of no volume, or none, or said to be two", saved.Handle)
+		}
 		f := registerFile(&file{
 			node: n, vol: vol, fd: t.files[saved.Descriptor], key: fileKey{saved.Dev, saved.Ino},
 			writable: saved.Writable, backing: saved.Backing,
@@ -166,11 +184,18 @@ func (t *taker) takeDirectories() error {
 		if err != nil {
 			return err
 		}
+		if !isHandle(saved.Handle) || directories[saved.Handle] != nil {
+			return fmt.Errorf("directory %d is none, or said to be two", saved.Handle)
+		}
 		directories[saved.Handle] = &directory{node: n, listed: saved.Listed, entries: saved.Entries}
 	}
 	t.mirror.raw.directories.restore(directories)
 	return nil
 }
+
+// isHandle tells whether a handle can be one: there are never that many files open at
+// once, and all below the largest one take room.
+func isHandle(handle uint64) bool { return 0 < handle && handle < 1<<24 }
 
 func (t *taker) node(id uint64) (*node, error) {
 	if n := t.nodes[id]; n != nil {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"strconv"
 	"syscall"
 )
@@ -30,7 +29,7 @@ type report struct {
 // what it reports. The daemon writes to our standard error until then, so that
 // the user sees what helpers such as fusermount3 have to say.
 func startDaemon(ctx context.Context) (report, error) {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
 	forgetInherited()
 	read, write, err := os.Pipe()

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -92,7 +89,7 @@ func (c *cloneConfig) run(command *cobra.Command, args []string) error {
 		return err
 	}
 	// Who makes clones is not to be ended in the middle.
-	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal(command.Context())
 	defer stop()
 	made, err := c.make(ctx, command, maker, targets)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -64,7 +63,7 @@ type demo struct {
 }
 
 func runDemo(command *cobra.Command, vbox *virtualBox, once bool) (err error) {
-	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal(command.Context())
 	defer stop()
 	program, err := os.Executable()
 	if err != nil {

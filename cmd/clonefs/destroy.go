@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -64,7 +62,7 @@ func (c *destroyConfig) run(command *cobra.Command, args []string) error {
 		}
 		victims = append(victims, victim)
 	}
-	ctx, stop := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal(command.Context())
 	defer stop()
 	status := exitDone
 	for _, victim := range victims {

@@ -86,6 +86,10 @@ type mountConfig struct {
 	manage      manageConfig
 	log         logConfig
 
+	// stored is the mount that the daemon before this one has left to systemd.
+	stored  *fs.Handover
+	manager *systemd // nil without
+
 	// What only mount(8) asks for.
 	fake, sloppy, quiet bool
 }
@@ -191,15 +195,31 @@ func (c *mountConfig) runForeground(stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	c.manager = underSystemd()
+	if c.stored, err = c.manager.stored(); err != nil {
+		logger.Error("a mount that was handed over is lost", "error", err)
+	}
 	s, err := c.start(logger, stderr)
-	if err != nil || s == nil {
-		return err
+	if err != nil {
+		return c.giveBack(err)
 	}
-	if err := notifyReady(); err != nil {
-		logger.Error("the service manager may think that the mount never came up", "error", err)
+	if s == nil {
+		return nil
 	}
-	s.run()
+	s.serveFor(c.manager)
 	return nil
+}
+
+// giveBack gives the mount that systemd has kept for this process back to it, because
+// this process cannot serve it: the next one may.
+func (c *mountConfig) giveBack(reason error) error {
+	if c.stored == nil {
+		return reason
+	}
+	if err := c.manager.store(c.stored); err != nil {
+		return errors.Join(reason, fmt.Errorf("the mount is lost: %w", err))
+	}
+	return fmt.Errorf("%w; who uses the mount waits for a daemon that can serve it", reason)
 }
 
 // runDaemon reports an error to the process that started the daemon, which
@@ -263,7 +283,10 @@ func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, er
 		return nil, err
 	}
 	c.source = name
-	if err := checkOverlap(mountpoint, sourceDirs(source)); err != nil {
+	if !living { // what is mounted already may not answer now
+		err = checkOverlap(mountpoint, sourceDirs(source))
+	}
+	if err != nil {
 		return nil, err
 	}
 	manager, err := c.manage.manager(source, name)
@@ -279,6 +302,9 @@ func (c *mountConfig) start(logger *slog.Logger, stderr io.Writer) (*service, er
 // prepareMountpoint returns the directory to mount on, and whether there is a mount on
 // it that is to be taken over.
 func (c *mountConfig) prepareMountpoint(notice func(string)) (mountpoint string, living bool, err error) {
+	if c.stored != nil {
+		return storedMountpoint(c.mountpoint)
+	}
 	if c.replace {
 		if mountpoint, err = livingMount(c.mountpoint); mountpoint != "" || err != nil {
 			return mountpoint, true, err
@@ -307,7 +333,7 @@ func (c *mountConfig) mount(mountpoint string, living bool, source fs.Source, ma
 	}
 	s := &service{mountpoint: mountpoint, logger: logger, signals: signals}
 	if living {
-		if s.server, s.from, err = takeOver(mountpoint, source, options); err != nil {
+		if s.server, s.from, err = c.takeOver(mountpoint, source, options); err != nil {
 			return nil, err
 		}
 		logger.Info("taken over", "source", c.source.String(), "mountpoint", mountpoint, "version", version(), "from", s.from)
@@ -317,7 +343,9 @@ func (c *mountConfig) mount(mountpoint string, living bool, source fs.Source, ma
 		}
 		logger.Info("mounted", "source", c.source.String(), "mountpoint", mountpoint, "version", version())
 	}
-	s.listen()
+	if c.manager == nil { // which has its own way: the new daemon must be systemd's
+		s.listen()
+	}
 	return s, nil
 }
 

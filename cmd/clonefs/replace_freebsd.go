@@ -8,8 +8,12 @@ import (
 
 var errNoReplace = errors.New("--replace is for Linux: unmount, and mount anew")
 
-func takeOver(string, fs.Source, fs.Options) (*fs.Server, int, error) { return nil, 0, errNoReplace }
+func (*mountConfig) takeOver(string, fs.Source, fs.Options) (*fs.Server, int, error) {
+	return nil, 0, errNoReplace
+}
 
 func (s *service) listen() {}
 
 func livingMount(string) (string, error) { return "", errNoReplace }
+
+func storedMountpoint(string) (string, bool, error) { return "", false, errNoReplace }

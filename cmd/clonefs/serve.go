@@ -22,6 +22,9 @@ type service struct {
 	signals    chan os.Signal
 
 	asked bool // to end, by a signal, and was busy
+
+	manager *systemd // nil without
+	stored  bool     // the mount is systemd's now
 }
 
 // An offer lets other processes take a mount over; see package handover.
@@ -35,7 +38,7 @@ type offer interface {
 // after it would leave a dead mount behind.
 func catchSignals() chan os.Signal {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endSignals...)
 	return signals
 }
 
@@ -59,6 +62,10 @@ func (s *service) run() {
 
 // ended is called when the mount is not this process's any more.
 func (s *service) ended() {
+	if s.stored {
+		s.logger.Info("left to systemd for the next daemon", "mountpoint", s.mountpoint)
+		return
+	}
 	if s.offer != nil {
 		s.offer.Close()
 		if taker := s.offer.Taker(); taker != 0 {
@@ -73,6 +80,9 @@ func (s *service) ended() {
 // keeps it so; the second time it takes the mount out of sight, and the daemon
 // serves what is still open until that is closed.
 func (s *service) end(received os.Signal) {
+	if s.giveToManager() {
+		return
+	}
 	err := s.unmount()
 	switch {
 	case err == nil:
@@ -82,6 +92,9 @@ func (s *service) end(received os.Signal) {
 		s.detach()
 	default:
 		s.asked = true
+		if s.manager != nil {
+			go s.unmountWhenUnused()
+		}
 		s.logger.Warn("the mount is in use and stays; close what is open, or signal again to detach it and serve what is open until it is closed",
 			"mountpoint", s.mountpoint, "signal", received, "users", usersOf(s.mountpoint))
 	}

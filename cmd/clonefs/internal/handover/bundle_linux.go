@@ -36,7 +36,8 @@ func send(socket int, h *fs.Handover) error {
 	for len(all) > 0 {
 		some := all[:min(perPacket, len(all))]
 		all = all[len(some):]
-		if err := unix.Sendmsg(socket, []byte{0}, unix.UnixRights(some...), nil, 0); err != nil {
+		err := retry(func() error { return unix.Sendmsg(socket, []byte{0}, unix.UnixRights(some...), nil, unix.MSG_NOSIGNAL) })
+		if err != nil {
 			return fmt.Errorf("send descriptors: %w", err)
 		}
 	}
@@ -83,7 +84,11 @@ func receive(socket int) (*fs.Handover, error) {
 
 func receiveDescriptors(socket int) ([]int, error) {
 	control := make([]byte, unix.CmsgSpace(4*perPacket))
-	n, size, flags, _, err := unix.Recvmsg(socket, make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+	var n, size, flags int
+	err := retry(func() (err error) {
+		n, size, flags, _, err = unix.Recvmsg(socket, make([]byte, 1), control, unix.MSG_CMSG_CLOEXEC)
+		return err
+	})
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("receive descriptors: %w", err)
@@ -114,12 +119,16 @@ func sendMessage(socket int, message any) error {
 	if err != nil {
 		return err
 	}
-	return os.NewSyscallError("send", unix.Send(socket, b, unix.MSG_NOSIGNAL))
+	return os.NewSyscallError("send", retry(func() error { return unix.Send(socket, b, unix.MSG_NOSIGNAL) }))
 }
 
 func receiveMessage(socket int, message any) error {
 	b := make([]byte, 64<<10)
-	n, _, err := unix.Recvfrom(socket, b, 0)
+	var n int
+	err := retry(func() (err error) {
+		n, _, err = unix.Recvfrom(socket, b, 0)
+		return err
+	})
 	if err != nil {
 		return os.NewSyscallError("receive", err)
 	}
@@ -127,4 +136,14 @@ func receiveMessage(socket int, message any) error {
 		return io.ErrUnexpectedEOF
 	}
 	return json.Unmarshal(b[:n], message)
+}
+
+// retry repeats a call that a signal has interrupted: those on a socket with a time limit
+// are never restarted by the kernel (signal(7)).
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }

@@ -30,11 +30,13 @@ const (
 
 // An Offer is a mount's socket, on which others can ask for it.
 type Offer struct {
-	mount  Mount
-	log    *slog.Logger
-	path   string
-	socket int
-	ended  chan struct{}
+	mount    Mount
+	log      *slog.Logger
+	path     string
+	inode    uint64 // of path, as long as that is this offer's
+	socket   int
+	patience time.Duration // see peerPatience
+	ended    chan struct{}
 
 	mu    sync.Mutex
 	taker int // the process that has taken the mount over
@@ -55,13 +57,25 @@ func Listen(mountpoint string, mount Mount, log *slog.Logger) (*Offer, error) {
 	if err != nil {
 		return nil, err
 	}
-	socket, err := listen(path)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	o := &Offer{mount: mount, log: log, path: path, patience: peerPatience, ended: make(chan struct{})}
+	return o, o.listen()
+}
+
+func (o *Offer) listen() (err error) {
+	if o.socket, err = listen(o.path); err == nil {
+		o.inode, err = inodeOf(o.path)
 	}
-	o := &Offer{mount: mount, log: log, path: path, socket: socket, ended: make(chan struct{})}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", o.path, err)
+	}
 	go o.serve()
-	return o, nil
+	return nil
+}
+
+func inodeOf(path string) (uint64, error) {
+	var s unix.Stat_t
+	err := unix.Lstat(path, &s)
+	return s.Ino, err
 }
 
 // listen makes the socket. What has its path is of a mount that is no more, or of the
@@ -88,9 +102,10 @@ func (o *Offer) Taker() int {
 	return o.taker
 }
 
-// Close ends the offer. The path is another's if the mount has been taken.
+// Close ends the offer. The path is another's if the mount has been taken, and also if
+// it has been unmounted and another one has its device number already.
 func (o *Offer) Close() {
-	if o.Taker() == 0 {
+	if inode, err := inodeOf(o.path); err == nil && inode == o.inode {
 		_ = os.Remove(o.path) // the next one to listen removes it, too
 	}
 	_ = unix.Shutdown(o.socket, unix.SHUT_RDWR) // wakes serve
@@ -146,7 +161,7 @@ func (o *Offer) handOver(conn, pid int) error {
 
 // pass sends what is known and waits until the other process is ready.
 func (o *Offer) pass(conn int, h *fs.Handover) error {
-	if err := setPatience(conn, peerPatience); err != nil {
+	if err := setPatience(conn, o.patience); err != nil {
 		return err
 	}
 	if err := send(conn, h); err != nil {

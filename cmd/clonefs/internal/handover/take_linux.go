@@ -3,6 +3,7 @@ package handover
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/sys/unix"
 
@@ -23,24 +24,41 @@ func Take(mountpoint string, prepare func(*fs.Handover) error) (from int, err er
 
 func take(conn int, prepare func(*fs.Handover) error) error {
 	h, err := receive(conn)
-	if err != nil {
+	switch {
+	case isGone(err):
+		return fmt.Errorf("it has ended, or handed the mount to another process: %w", err)
+	case err != nil:
 		return err
 	}
 	if err := prepare(h); err != nil {
 		_ = sendMessage(conn, answer{Error: err.Error()}) // or else it finds out by itself
 		return err
 	}
-	if err := sendMessage(conn, answer{}); err != nil {
-		return err
-	}
+	return agree(conn)
+}
+
+// agree says that this process is ready, and waits until the other one has left. That
+// may take as long as it likes, since only it knows who is to serve. It never closes the
+// connection without a word: if that is closed, it has died, and this process is the
+// only one that has the mount.
+func agree(conn int) error {
+	said := sendMessage(conn, answer{}) // if it fails, the other process has said why
 	var left answer
-	if err := receiveMessage(conn, &left); err != nil {
-		return fmt.Errorf("wait until the other process has left: %w", err)
-	}
-	if left.Error != "" {
+	err := errors.Join(setPatience(conn, 0), receiveMessage(conn, &left))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
+	case err != nil:
+		return fmt.Errorf("wait until the other process has left: %w", errors.Join(said, err))
+	case left.Error != "":
 		return errors.New(left.Error)
 	}
 	return nil
+}
+
+// isGone tells whether an error says that the other end of a connection is closed.
+func isGone(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET)
 }
 
 // connect connects to the process that serves a mount.
@@ -53,12 +71,17 @@ func connect(mountpoint string) (conn, pid int, err error) {
 	if err != nil {
 		return -1, 0, err
 	}
+	return connectTo(path)
+}
+
+func connectTo(path string) (conn, pid int, err error) {
 	conn, err = unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, 0, err
 	}
-	if err = unix.Connect(conn, &unix.SockaddrUnix{Name: path}); err != nil {
-		err = fmt.Errorf("connect to %s: %w", path, err)
+	if err = retry(func() error { return unix.Connect(conn, &unix.SockaddrUnix{Name: path}) }); err != nil {
+		err = fmt.Errorf("no daemon of this user offers it on %s (of a service: `systemctl restart` does it; "+
+			"of an older version: unmount, and mount anew): %w", path, err)
 	} else if pid, err = peer(conn); err == nil {
 		err = setPatience(conn, requestPatience+peerPatience)
 	}

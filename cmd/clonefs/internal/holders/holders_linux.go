@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/clonefs/clonefs/cmd/clonefs/internal/mounts"
 )
@@ -22,9 +24,11 @@ func Of(m mounts.Mount) ([]Holder, error) {
 		return nil, err
 	}
 	var found []Holder
+	end := time.Now().Add(5 * patience)
 	for _, entry := range entries {
 		if pid, err := strconv.Atoi(entry.Name()); err == nil {
-			if holder := s.inspect(pid); len(holder.Uses) > 0 {
+			holder := within(min(patience, time.Until(end)), func() Holder { return s.inspect(pid) })
+			if len(holder.Uses) > 0 {
 				found = append(found, holder)
 			}
 		}
@@ -32,10 +36,29 @@ func Of(m mounts.Mount) ([]Holder, error) {
 	return found, nil
 }
 
+// patience is how long a process may take to be looked at. One that another file
+// system holds up, which hangs, holds up who looks at it in /proc: in a page fault, or
+// in an execve(2) that closes a file.
+const patience = time.Second
+
+// within returns what inspect returns, or nothing if that takes too long.
+func within(patience time.Duration, inspect func() Holder) Holder {
+	done := make(chan Holder, 1)
+	go func() { done <- inspect() }()
+	select {
+	case holder := <-done:
+		return holder
+	case <-time.After(patience):
+		return Holder{}
+	}
+}
+
 // search is what is looked for, and the mount table of each mount namespace
 // that was met on the way.
 type search struct {
-	mount  mounts.Mount
+	mount mounts.Mount
+
+	mu     sync.Mutex // those who have taken too long may still look
 	tables map[string]mounts.Table
 }
 
@@ -71,10 +94,16 @@ func (s *search) tableOf(pid int, process string) mounts.Table {
 	if err != nil {
 		return nil
 	}
-	if _, known := s.tables[namespace]; !known {
-		s.tables[namespace], _ = mounts.ReadOf(pid) // it may be gone by now
+	s.mu.Lock()
+	table, known := s.tables[namespace]
+	s.mu.Unlock()
+	if !known {
+		table, _ = mounts.ReadOf(pid) // it may be gone by now
+		s.mu.Lock()
+		s.tables[namespace] = table
+		s.mu.Unlock()
 	}
-	return s.tables[namespace]
+	return table
 }
 
 var directories = []struct{ link, how string }{

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -71,4 +72,11 @@ func TestADeviceOfMapsIsWrittenInHexadecimal(t *testing.T) {
 	require.Equal(t, "0:53", decimalDevice("00:35"))
 	require.Equal(t, "254:16", decimalDevice("fe:10"))
 	require.Empty(t, decimalDevice("-"))
+}
+
+func TestAProcessThatCannotBeLookedAtHoldsUpNobody(t *testing.T) {
+	forever := make(chan struct{})
+	t.Cleanup(func() { close(forever) })
+	require.Empty(t, within(time.Millisecond, func() Holder { <-forever; return Holder{PID: 1} }))
+	require.Equal(t, 1, within(time.Minute, func() Holder { return Holder{PID: 1} }).PID)
 }
