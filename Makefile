@@ -13,11 +13,11 @@ SOAKTIME ?= 10m
 VERSION ?= $(shell git describe --tags --dirty 2>/dev/null)
 
 GOTEST = scripts/gotest.sh
-# Debian packages: an independent reader of VDI; how users mount, and pgrep; what
-# the race detector is built with. What the tests of VirtualBox and OpenZFS need,
-# their own scripts install.
+# Debian packages: an independent reader of VDI, which makes disks for guests as well;
+# how users mount, and pgrep; what the race detector is built with. What the tests of
+# VirtualBox and OpenZFS need beside, their own scripts install.
 UNIT_NEEDS  = qemu-utils
-MOUNT_NEEDS = fuse3 procps btrfs-progs xfsprogs e2fsprogs
+MOUNT_NEEDS = fuse3 procps btrfs-progs xfsprogs e2fsprogs systemd
 RACE_NEEDS  = gcc libc6-dev
 # What measures, and what clonefs is measured beside.
 BENCH_NEEDS = fio qemu-utils bindfs xmount fuse3 btrfs-progs
@@ -56,11 +56,11 @@ uninstall: ## Remove what make install installed
 
 .PHONY: check
 check: ## The quick round while working: format, vet, lint, unit tests, mounts
-	@scripts/test.sh lint check-unit check-mounts
+	@scripts/test.sh 'check-mounts lint check-unit'
 
 .PHONY: test
-test: ## Everything: check, race detector, real VirtualBox, real OpenZFS
-	@scripts/test.sh lint vulncheck test-unit test-mounts test-virtualbox test-openzfs
+test: ## Everything: check, race detector, soak, real VirtualBox, real OpenZFS
+	@scripts/test.sh lint vulncheck test-unit test-mounts soak test-virtualbox test-openzfs
 
 .PHONY: lint
 lint: ## Format, vet, linters, import rules, FreeBSD build, shell scripts
@@ -82,8 +82,7 @@ check-unit:
 .PHONY: check-mounts
 check-mounts:
 	@scripts/needs.sh $(MOUNT_NEEDS)
-	@# The next run of test-mounts soaks for longer.
-	@CLONEFS_SOAK=$${CLONEFS_SOAK:-5s} $(GOTEST) -timeout 15m $(MOUNTS)
+	@CLONEFS_QUICK=1 $(GOTEST) -timeout 15m $(MOUNTS)
 
 .PHONY: test-unit
 test-unit: check-unit ## Unit tests, once more with the race detector
@@ -91,10 +90,11 @@ test-unit: check-unit ## Unit tests, once more with the race detector
 	@CGO_ENABLED=1 $(GOTEST) -race -timeout 20m $(UNIT)
 
 .PHONY: test-mounts
-test-mounts: check-mounts ## Real mounts over a directory; on one processor and with the race detector too
-	@scripts/needs.sh $(RACE_NEEDS)
+test-mounts: ## Real mounts over a directory; on one processor and with the race detector too
+	@scripts/needs.sh $(MOUNT_NEEDS) $(RACE_NEEDS)
+	@$(GOTEST) -timeout 15m $(MOUNTS)
 	@# One processor shows deadlocks and races that nothing else does.
-	@CLONEFS_SOAK=$${CLONEFS_SOAK:-30s} GOMAXPROCS=1 $(GOTEST) -count=1 -timeout 15m $(MOUNTS)
+	@GOMAXPROCS=1 $(GOTEST) -count=1 -timeout 15m $(MOUNTS)
 	@CLONEFS_RACE=1 CGO_ENABLED=1 $(GOTEST) -race -timeout 30m $(MOUNTS)
 
 .PHONY: test-virtualbox
@@ -103,12 +103,21 @@ test-virtualbox: ## Real VirtualBox registers clones and boots VMs from them
 
 .PHONY: test-openzfs
 test-openzfs: ## Clones live and die on real OpenZFS
+	@scripts/needs.sh $(UNIT_NEEDS)
 	@TEST_FORMAT=standard-verbose $(GOTEST) -count=1 -timeout 40m ./integration/openzfs/...
 
+# The leaks are looked for without the race detector, which has memory of its own.
 .PHONY: soak
-soak: ## Use and remove volumes and files for SOAKTIME (10m); see that nothing is left of them
-	@scripts/needs.sh $(MOUNT_NEEDS)
-	@CLONEFS_SOAK=$(SOAKTIME) TEST_FORMAT=standard-verbose $(GOTEST) -count=1 -timeout 24h -run 'NothingIsLeftOfVolumes|ManyClientsFind' ./integration
+soak: ## Use and remove volumes and files for SOAKTIME (10m; for a night: 8h); nothing is left, nothing lost
+	@scripts/needs.sh $(MOUNT_NEEDS) $(RACE_NEEDS)
+	@$(MAKE) --no-print-directory --jobs=2 soak-volumes soak-clients
+
+SOAK = CLONEFS_SOAK=$(SOAKTIME) TEST_FORMAT=standard-verbose
+.PHONY: soak-volumes soak-clients
+soak-volumes:
+	@$(SOAK) $(GOTEST) -count=1 -timeout 0 -run NothingIsLeftOfVolumes ./integration
+soak-clients:
+	@$(SOAK) CLONEFS_RACE=1 CGO_ENABLED=1 $(GOTEST) -race -count=1 -timeout 0 -run ManyClientsFind ./integration
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz test for FUZZTIME (30s; for a night: 4h)

@@ -86,11 +86,13 @@ var cacheBackings = []backing{
 }
 
 func TestNoChangeBehindTheMountIsMissedWhereTheKernelKeepsPages(t *testing.T) {
+	t.Parallel()
 	if !inMountNamespace(t) {
 		return
 	}
 	for _, on := range cacheBackings {
 		t.Run(on.name, func(t *testing.T) {
+			t.Parallel()
 			m := mountOn(t, on, "vm", "other")
 			var closed, open []*cachedFile // all of them made first: they have to age
 			for i := range changesBehind {

@@ -16,6 +16,7 @@ import (
 )
 
 func TestReadingAFileTakesNoMoreRequestsThanItMust(t *testing.T) {
+	t.Parallel()
 	m := mountCounted(t, fs.Options{}, "vm")
 	require.NoError(t, os.WriteFile(m.source+"/vm/disk", make([]byte, cachedSize), 0o600))
 	sent := requestsForRead(t, m, m.mountpoint+"/vm/disk")
@@ -51,6 +52,7 @@ func TestWritingAVirtualDiskTakesOneRequestPerWrite(t *testing.T) {
 }
 
 func TestPagesThatTheKernelKeepsAreOfOneIdentity(t *testing.T) {
+	t.Parallel()
 	source, mnt := mountVolumes(t, fs.Options{}, "a")
 	v, _ := source.Volume("a")
 	awaitAge(t, v.Dir+"/disk.vdi", 3*time.Second)
@@ -68,6 +70,7 @@ func TestPagesThatTheKernelKeepsAreOfOneIdentity(t *testing.T) {
 // A client's own write changes the modification time, so the kernel drops the pages at
 // the next lookup (CAP_AUTO_INVAL_DATA), and reads them once more.
 func TestAFileIsWarmAgainAfterAClientsOwnWrite(t *testing.T) {
+	t.Parallel()
 	m := mountCounted(t, fs.Options{}, "vm")
 	path := m.mountpoint + "/vm/disk"
 	require.NoError(t, os.WriteFile(path, make([]byte, cachedSize), 0o600))
@@ -80,6 +83,7 @@ func TestAFileIsWarmAgainAfterAClientsOwnWrite(t *testing.T) {
 
 // A daemon of root's needs CAP_LEASE to find out who writes to others' files.
 func TestARootDaemonLetsTheKernelKeepPagesOfOthersFiles(t *testing.T) {
+	t.Parallel()
 	c := newCLI(t, "job-1/disk.vdi")
 	require.NoError(t, os.Chown(c.path("src/job-1/disk.vdi"), 65534, 65534))
 	c.mount("--log-level=debug")

@@ -40,8 +40,11 @@ var stickyScenarios = []scenario{
 	}, when: func(c *client) {
 		now, omit, fixed := unix.Timespec{Nsec: unix.UTIME_NOW}, unix.Timespec{Nsec: unix.UTIME_OMIT}, unix.Timespec{Sec: 99}
 		eachOfAll([]uint32{0, 0o444, 0o222, 0o020, 0o002, 0o666}, func(name string) {
-			for _, times := range [][]unix.Timespec{nil, {now, now}, {omit, omit}, {now, omit}, {omit, now}, {fixed, fixed}, {fixed, omit}, {now, fixed}} {
+			for _, times := range [][]unix.Timespec{{fixed, fixed}, {now, omit}, {omit, now}, {fixed, omit}, {omit, omit}, {now, fixed}, {now, now}, {fixed, fixed}, nil} {
 				c.did(fmt.Sprint(name, " ", times), unix.UtimesNanoAt(unix.AT_FDCWD, name, times, 0))
+				var s unix.Stat_t
+				c.did("stat", unix.Lstat(name, &s))
+				c.note("access time as given: %t, modification time: %t", s.Atim == fixed, s.Mtim == fixed)
 			}
 		})
 	}},
@@ -70,9 +73,10 @@ var stickyScenarios = []scenario{
 				for _, mode := range []uint32{0o2755, 0o2644, 0o6755, 0o1777} {
 					c.did(fmt.Sprintf("chmod %s%s %#o", kind, o, mode), unix.Chmod(kind+o, mode))
 					c.stat(kind + o)
+					below := fmt.Sprintf("%s%s/%o", kind, o, mode)
+					c.did("mkdir "+below, unix.Mkdir(below, 0o755))
+					c.stat(below)
 				}
-				c.did("mkdir below", unix.Mkdir(kind+o+"/new", 0o755))
-				c.stat(kind + o + "/new")
 			}
 		}
 	}},

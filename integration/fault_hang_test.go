@@ -70,6 +70,7 @@ func endHanging(t *testing.T, op faulty.Op, script string, signal syscall.Signal
 }
 
 func TestASignalThatAProgramHandlesEndsNoWriteOfIts(t *testing.T) {
+	t.Parallel()
 	m := mountOverFaulty(t)
 	held := m.lower.Hold(faulty.Write, 1)
 	f := m.open(t, "disk.vdi", os.O_RDWR)

@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,18 +43,34 @@ func TestAFileSizeLimitOfTheDaemonIsAnErrorOfTheClient(t *testing.T) {
 }
 
 // A write that has room for a part of it only is as long as that part, as write(2)
-// has it, and what comes next gets the error.
+// has it, and what comes next gets the error. The writes are whole pages, since the
+// kernel would make two requests of one that begins within a page.
 func TestAWriteUpToALimitIsShort(t *testing.T) {
 	requireTool(t, "prlimit")
+	const limit = 61440 + 3096
 	c := newCLI(t, "job-1/disk.vdi")
-	r := c.runAs("prlimit", "--fsize=65536", daemon.Binary(t), "mount", "--log-file=log", "./src", "mnt")
+	require.NoError(t, os.WriteFile(c.path("src/job-1/empty"), nil, 0o600))
+	r := c.runAs("prlimit", fmt.Sprint("--fsize=", limit), daemon.Binary(t), "mount", "--log-file=log", "./src", "mnt")
 	require.Zero(t, r.status, r.stderr)
-	fd, err := unix.Open(c.path("mnt/job-1/disk.vdi"), unix.O_RDWR, 0)
-	require.NoError(t, err)
-	defer unix.Close(fd)
-	n, err := unix.Pwrite(fd, make([]byte, 4096), 65536-1000)
-	require.NoError(t, err)
-	require.Equal(t, 1000, n)
-	_, err = unix.Pwrite(fd, make([]byte, 4096), 65536)
-	require.ErrorIs(t, err, unix.EFBIG)
+	for _, v := range []struct {
+		name, file string
+		off, size  int64
+	}{
+		{"beyond a header", "disk.vdi", 61440, 8192},
+		{"beyond the end of a file that has none", "empty", 61440, 8192},
+		{"from the header on", "disk.vdi", 0, 65536},
+	} {
+		t.Run(v.name, func(t *testing.T) {
+			fd, err := unix.Open(c.path("mnt/job-1/"+v.file), unix.O_RDWR, 0)
+			require.NoError(t, err)
+			defer unix.Close(fd)
+			_, err = unix.Pread(fd, make([]byte, 512), 0) // the daemon knows then whether there is a header
+			require.NoError(t, err)
+			n, err := unix.Pwrite(fd, make([]byte, v.size), v.off)
+			require.NoError(t, err)
+			require.EqualValues(t, limit-v.off, n)
+			_, err = unix.Pwrite(fd, make([]byte, 4096), limit)
+			require.ErrorIs(t, err, unix.EFBIG)
+		})
+	}
 }

@@ -28,7 +28,10 @@ var (
 // each one, every byte that a client sees is what the rule says (its own bytes
 // over what it saw before), and every stored byte is that mapped back.
 func TestWhatAClientReadsIsWhatItReadBeforeWithItsOwnBytesOverIt(t *testing.T) {
-	seeds := []int64{1, 2, 3, 4, 5, 6, time.Now().UnixNano()}
+	seeds := []int64{time.Now().UnixNano(), 1, 2, 3, 4, 5, 6}
+	if isQuickRun() {
+		seeds = seeds[:2]
+	}
 	if *fsxSeed != 0 {
 		seeds = []int64{*fsxSeed}
 	}

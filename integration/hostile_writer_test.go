@@ -105,6 +105,7 @@ func changeAgainAndAgain(t *testing.T, path string, change func(fd int, even boo
 // A client that writes somewhere else in a header that changes behind the mount
 // changes no stored UUID, whatever the header is at that moment.
 func TestWritingToAHeaderThatChangesLeavesTheStoredUUIDs(t *testing.T) {
+	t.Parallel()
 	m := mount(t, fs.Options{}, "vm")
 	backing := filepath.Join(m.source, "vm/disk.vdi")
 	stored := hostileHeader(0x00010001)

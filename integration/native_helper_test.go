@@ -28,7 +28,7 @@ type program struct {
 
 // An order says what to do at an offset of the file.
 type order struct {
-	What string // "read", "write", "map": read a mapping, "store": write to one
+	What string // "read", "write", "send": sendfile(2), "map": read a mapping, "store": write to one
 	Off  int64
 	Size int
 	Data []byte
@@ -67,11 +67,24 @@ func (o order) follow(fd int) (a answer) {
 		n, err = unix.Pread(fd, memory, o.Off)
 	case "write":
 		_, err = unix.Pwrite(fd, memory, o.Off)
+	case "send":
+		n, err = sendTo(memory, fd, o.Off)
 	case "map", "store":
 		n = o.Size
 		err = throughMapping(fd, o.What == "store", memory, int(o.Off))
 	}
 	return answer{memory[:max(n, 0)], errnoOf(err)}
+}
+
+// sendTo reads what sendfile(2) sends, which is what the kernel has in its pages.
+func sendTo(memory []byte, fd int, off int64) (n int, err error) {
+	out, err := unix.MemfdCreate("sent", unix.MFD_CLOEXEC)
+	must(err)
+	defer unix.Close(out)
+	if _, err := unix.Sendfile(out, fd, &off, len(memory)); err != nil {
+		return 0, err
+	}
+	return unix.Pread(out, memory, 0)
 }
 
 // throughMapping copies between memory and a shared mapping of the file's first page.

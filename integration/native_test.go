@@ -194,6 +194,7 @@ func TestASetuidImageIsNotNative(t *testing.T) {
 }
 
 func TestFilesThatAreNoImagesAreCachedBesideNativeIO(t *testing.T) {
+	t.Parallel()
 	m := mountNative(t)
 	require.NoError(t, os.WriteFile(m.source+"/vm/text", make([]byte, 4096), 0o600))
 	awaitWarm(t, m.mounted, m.mountpoint+"/vm/text")
@@ -269,6 +270,30 @@ func TestMappingsOfAnImageAreTheStoredImagesWhereThereIsNativeIO(t *testing.T) {
 		require.Zero(t, a.Errno)
 		m.seen[2000+i] = 'm'
 		m.requireMapped(t, m.seen)
+	}
+}
+
+// Sendfile and splice read what the kernel has in its pages, which it does not drop
+// when a native program writes: only when a file is opened, or its times are seen to
+// have changed.
+func TestWhatIsSentOfAnImageIsAsNewAsTheLastOpenOrStat(t *testing.T) {
+	m := mountNative(t)
+	vm := runProgram(t, m.native, m.presented, unix.O_RDWR)
+	held := runProgram(t, m.other, m.presented, unix.O_RDONLY)
+	for i, look := range []func(){
+		func() { runProgram(t, m.other, m.presented, unix.O_RDONLY).quit(t) },
+		func() { require.NoError(t, statOf(m.presented)) },
+	} {
+		sent := held.do(t, order{What: "send", Size: nativeSize})
+		require.Zero(t, sent.Errno)
+		requireSameBytes(t, m.seen, sent.Data, "what is sent")
+		for _, off := range []int{80, 9000} {
+			m.seen[off] = byte('a' + i)
+			vm.write(t, int64(off), m.seen[off:off+1])
+		}
+		look()
+		sent = held.do(t, order{What: "send", Size: nativeSize})
+		requireSameBytes(t, m.seen, sent.Data, "what is sent after that")
 	}
 }
 

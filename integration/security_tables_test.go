@@ -17,6 +17,7 @@ import (
 func TestCLIDaemonDoesAllThatTheTablesHold(t *testing.T) {
 	for _, table := range []string{"acls", "attributes", "calls", "links", "open", "orphans", "permissions", "rename", "sticky", "xattrs"} {
 		t.Run(table, func(t *testing.T) {
+			t.Parallel()
 			users := []user{root, plainUser, groupMember}
 			s := newSides(t)
 			s.mountSmall(t, "size=64m,mode=755")

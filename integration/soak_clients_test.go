@@ -32,6 +32,7 @@ const (
 // hundreds of volumes come and go.
 func TestManyClientsFindTheirOwnDataWhileVolumesComeAndGo(t *testing.T) {
 	requireRoot(t)
+	long := soakTime(t)
 	source := t.TempDir()
 	for i := range soakClients {
 		makeClone(t, source, fmt.Sprintf("client-%d", i))
@@ -46,10 +47,12 @@ func TestManyClientsFindTheirOwnDataWhileVolumesComeAndGo(t *testing.T) {
 
 	var running sync.WaitGroup
 	var stop atomic.Bool
-	time.AfterFunc(soakTime(t, 20*time.Second), func() { stop.Store(true) })
+	time.AfterFunc(long, func() { stop.Store(true) })
 	goOn := func() bool { return !stop.Load() && !t.Failed() }
-	for i := range soakClients {
+	clients := make([]*soakClient, soakClients)
+	for i := range clients {
 		c := &soakClient{volume: fmt.Sprintf("client-%d", i), number: uint32(i), dir: m.Dir}
+		clients[i] = c
 		c.presented = presented(t, "dir:"+c.volume)
 		running.Go(func() {
 			if err := c.run(goOn); err != nil {
@@ -62,7 +65,13 @@ func TestManyClientsFindTheirOwnDataWhileVolumesComeAndGo(t *testing.T) {
 		comeAndGo(t, source, m.Dir)
 	}
 	running.Wait()
+	written, verified := 0, 0
+	for _, c := range clients {
+		written, verified = written+c.written, verified+c.verified
+	}
+	t.Logf("%v: %d volumes came and went; %d blocks written, %d verified", long, rounds*soakComing, written, verified)
 	require.Positive(t, rounds)
+	require.Positive(t, verified)
 	require.Len(t, names(t, m.Dir), soakClients)
 	for i := range soakClients {
 		stored := filepath.Join(source, fmt.Sprintf("client-%d", i), "disk.vdi")
@@ -113,6 +122,8 @@ type soakClient struct {
 
 	number   uint32
 	versions [soakBlocks]uint32
+
+	written, verified int // blocks
 }
 
 func (c *soakClient) run(goOn func() bool) error {
@@ -144,6 +155,7 @@ func (c *soakClient) step(f *os.File) error {
 		return c.useHeader(f)
 	case what < 20:
 		c.versions[i]++
+		c.written++
 		_, err := f.WriteAt(c.block(i), c.offset(i))
 		return err
 	case c.versions[i] == 0:
@@ -156,6 +168,7 @@ func (c *soakClient) step(f *os.File) error {
 	if !bytes.Equal(got, c.block(i)) {
 		return fmt.Errorf("block %d is not what was written; it begins with %x", i, got[:16])
 	}
+	c.verified++
 	return nil
 }
 

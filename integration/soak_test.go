@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ type usage struct {
 // exceeds says in what u is more than before, with room for what comes and goes by
 // itself: threads that wait for requests, and caches of the runtime.
 func (u usage) exceeds(before usage) string {
-	const goroutines, heap = 4, 16 << 20 // a buffer of 2 MiB each
+	const goroutines, heap = 4, 4 << 20
 	switch {
 	case u.descriptors > before.descriptors:
 		return fmt.Sprintf("%d descriptors, %d before", u.descriptors, before.descriptors)
@@ -36,6 +37,10 @@ func (u usage) exceeds(before usage) string {
 		return fmt.Sprintf("%d bytes of memory, %d before", u.heap, before.heap)
 	}
 	return ""
+}
+
+func (u usage) String() string {
+	return fmt.Sprintf("%d descriptors, %d goroutines, %d KiB of memory", u.descriptors, u.goroutines, u.heap>>10)
 }
 
 func usageNow(t *testing.T) usage {
@@ -49,43 +54,66 @@ func usageNow(t *testing.T) usage {
 	return usage{len(descriptors), runtime.NumGoroutine(), memory.HeapAlloc}
 }
 
+// usageAtRest waits until nothing is closed any more: the kernel tells of the last
+// close of a file a moment after it.
+func usageAtRest(t *testing.T) usage {
+	t.Helper()
+	last, now := usage{}, usageNow(t)
+	for range 50 {
+		if now.descriptors == last.descriptors && now.goroutines == last.goroutines {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+		last, now = now, usageNow(t)
+	}
+	return now
+}
+
 // Volumes and files are made, used in every way and removed all the time, and in the
 // end there is no more of anything than at the beginning.
 func TestNothingIsLeftOfVolumesThatWereUsedAndRemoved(t *testing.T) {
+	long := soakTime(t)
 	m := mount(t, fs.Options{})
-	m.soak(t, 3*time.Second) // pools and caches have their size then
-	before := usageNow(t)
-	m.soak(t, soakTime(t, 30*time.Second))
-	more := ""
+	// More at once than later: each thread that has once waited for requests leaves
+	// buffers of 2 MiB for the next.
+	m.soak(t, 16, min(long, 10*time.Second))
+	before := usageAtRest(t)
+	volumes, steps := m.soak(t, 4, long)
+	var after usage
 	for range 50 { // the kernel forgets, and tells of the last close, a moment later
-		if more = usageNow(t).exceeds(before); more == "" {
+		if after = usageNow(t); after.exceeds(before) == "" {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	require.Empty(t, more)
+	t.Logf("%v: %d volumes, %d operations on them; %v; at the beginning: %v", long, volumes, steps, after, before)
+	require.Empty(t, after.exceeds(before))
 	require.Empty(t, names(t, m.mountpoint))
 }
 
-// soak lets several use volumes of their own, one after the other.
-func (m *mounted) soak(t *testing.T, long time.Duration) {
+// soak lets several use volumes of their own, one after the other, and returns how
+// many there were and what was done to them.
+func (m *mounted) soak(t *testing.T, clients int, long time.Duration) (volumes, steps int64) {
 	t.Helper()
 	var running sync.WaitGroup
+	var used, done atomic.Int64
 	end := time.Now().Add(long)
-	for worker := range 4 {
+	for client := range clients {
 		running.Go(func() {
 			for i := 0; time.Now().Before(end) && !t.Failed(); i++ {
-				m.useVolume(t, fmt.Sprintf("job-%d-%d", worker, i))
+				done.Add(m.useVolume(t, fmt.Sprintf("job-%d-%d", client, i)))
+				used.Add(1)
 			}
 		})
 	}
 	running.Wait()
 	require.False(t, t.Failed())
+	return used.Load(), done.Load()
 }
 
 // useVolume makes a volume behind the mount, uses it through the mount, and removes
-// it again. It may run in any goroutine.
-func (m *mounted) useVolume(t *testing.T, name string) {
+// it again. It returns the number of steps, and may run in any goroutine.
+func (m *mounted) useVolume(t *testing.T, name string) (steps int64) {
 	stored, dir := filepath.Join(m.source, name), filepath.Join(m.mountpoint, name)
 	for _, step := range []struct {
 		name string
@@ -109,9 +137,11 @@ func (m *mounted) useVolume(t *testing.T, name string) {
 	} {
 		if err := step.do(); err != nil {
 			t.Errorf("%s: %s: %v", name, step.name, err)
-			return
+			return steps
 		}
+		steps++
 	}
+	return steps
 }
 
 // useImage writes, reads and truncates. It maps nothing: a page fault of this process

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # gotest.sh ARGUMENT...: go test with these arguments, and a summary of what
 # failed and what was skipped. Where CI=true a skipped test is a failure: there
-# a skip would hide that the machine lacks what the test is about.
+# a skip would hide that the machine lacks what the test is about. It is one, too,
+# if no test ran at all: go test is content with a -run that fits none.
 #
 # TEST_FORMAT is gotestsum's: standard-quiet (go test's own lines, the
 # default), standard-verbose (go test -v), testname, dots.
@@ -19,5 +20,9 @@ status=0
 if [ "${CI:-}" = true ] && grep -qE '"Action":"skip".*"Test":|"Output":" *--- SKIP: ' "$events"; then
 	echo "clonefs: the tests named above as skipped count as failures where CI=true" >&2
 	[ "$status" != 0 ] || status=1
+fi
+if [ "$status" = 0 ] && ! grep -q '"Action":"pass".*"Test":' "$events"; then
+	echo "clonefs: no test ran: go test $*" >&2
+	status=1
 fi
 exit "$status"

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# test.sh TARGET...: makes these targets one after the other, stops at the
-# first that fails, and closes with one line about what ran.
+# test.sh TARGETS...: makes these targets one after the other, stops at the
+# first that fails, and closes with one line about what ran. Targets that are one
+# argument ("lint check-unit") are made side by side.
 set -u
 
 passed=''
 while [ $# -gt 0 ]; do
 	printf '\n==> make %s\n' "$1"
 	start=$SECONDS
-	if ! "${MAKE:-make}" --no-print-directory "$1"; then
+	read -ra together <<<"$1"
+	abreast=()
+	[ ${#together[@]} = 1 ] || abreast=(--jobs=2 --output-sync=target)
+	if ! "${MAKE:-make}" --no-print-directory "${abreast[@]}" "${together[@]}"; then
 		printf '\nclonefs: make %s FAILED after %d s; passed before:%s; not run: %s\n' \
 			"$1" $((SECONDS - start)) "${passed:- nothing}" "${*:2}"
 		exit 1

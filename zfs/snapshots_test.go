@@ -3,7 +3,6 @@ package zfs
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,9 +14,7 @@ import (
 // withSnapshots opens the source tank/ci with snapshots, and watches it.
 func withSnapshots(t *testing.T, m *machine, times timing) *Source {
 	t.Helper()
-	s, err := newSource(t.Context(), "tank/ci", m, m, slog.New(new(record)), times, m.peek)
-	require.NoError(t, err)
-	m.questions()
+	s, _ := startWith(t, m, times, m.peek)
 	watch(t, s)
 	return s
 }

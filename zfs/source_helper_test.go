@@ -225,11 +225,17 @@ func (r *record) of(level slog.Level) []string {
 	return lines
 }
 
-// start opens the source tank/ci on a machine, without watching.
+// start opens the source tank/ci on a machine, without snapshots and watching.
 func start(t *testing.T, m *machine, times timing) (*Source, *record) {
 	t.Helper()
+	return startWith(t, m, times, nil)
+}
+
+// startWith is start, with snapshots if there is a way to look at them.
+func startWith(t *testing.T, m *machine, times timing, peek peeker) (*Source, *record) {
+	t.Helper()
 	log := new(record)
-	s, err := newSource(t.Context(), "tank/ci", m, m, slog.New(log), times, nil)
+	s, err := newSource(t.Context(), "tank/ci", m, m, slog.New(log), times, peek)
 	require.NoError(t, err)
 	m.questions()
 	return s, log
