@@ -59,8 +59,8 @@ check: ## The quick round while working: format, vet, lint, unit tests, mounts
 	@scripts/test.sh 'check-mounts lint check-unit'
 
 .PHONY: test
-test: ## Everything: check, race detector, soak, real VirtualBox, real OpenZFS
-	@scripts/test.sh lint vulncheck test-unit test-mounts soak test-virtualbox test-openzfs
+test: ## Everything: check, race detector, fuzzing, soak, real VirtualBox, real OpenZFS
+	@scripts/test.sh lint vulncheck test-unit fuzz test-mounts soak test-virtualbox test-openzfs
 
 .PHONY: lint
 lint: ## Format, vet, linters, import rules, FreeBSD build, shell scripts
