@@ -73,7 +73,7 @@ func expandOption(name, value string, hasValue bool) (setting, error) {
 		return alias, nil
 	}
 	if name == "remount" {
-		return setting{}, fmt.Errorf("option remount: clonefs cannot change how it is mounted; `clonefs mount --replace` changes what it can")
+		return setting{}, fmt.Errorf("option remount: clonefs cannot change a mount; unmount it and mount it anew")
 	}
 	flag := strings.ReplaceAll(name, "_", "-")
 	needsValue, known := optionFlags[flag]
