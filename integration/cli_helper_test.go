@@ -306,11 +306,17 @@ func statusField(t *testing.T, pid int, file, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
 	require.NoError(t, err)
-	for line := range strings.Lines(string(text)) {
+	return fieldOf(t, string(text), name)
+}
+
+// fieldOf returns the value of a line "name: value" of a file in /proc.
+func fieldOf(t *testing.T, text, name string) string {
+	t.Helper()
+	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, name); ok {
 			return strings.TrimSpace(strings.TrimPrefix(value, ":"))
 		}
 	}
-	t.Fatalf("no %s in %s of process %d", name, file, pid)
+	t.Fatalf("no %s in %s", name, text)
 	return ""
 }

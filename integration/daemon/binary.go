@@ -54,20 +54,31 @@ func build() (string, error) {
 	buildDir = dir
 	path := filepath.Join(dir, "clonefs")
 	cmd := buildCommand(path, os.Getenv("CLONEFS_RACE") == "1")
+	return path, runBuild(cmd)
+}
+
+// Build builds the program, of a version, at a path.
+func Build(t testing.TB, path, version string) {
+	t.Helper()
+	cmd := buildCommand(path, os.Getenv("CLONEFS_RACE") == "1", "-ldflags", "-X main.linkedVersion="+version)
+	require.NoError(t, runBuild(cmd))
+}
+
+func runBuild(cmd *exec.Cmd) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v: %w\n%s", cmd, err, out)
+		return fmt.Errorf("%v: %w\n%s", cmd, err, out)
 	}
-	return path, nil
+	return nil
 }
 
 // buildCommand builds as a release is built, without cgo; the race detector
 // cannot do without it.
-func buildCommand(path string, race bool) *exec.Cmd {
+func buildCommand(path string, race bool, flags ...string) *exec.Cmd {
 	args, cgo := []string{"build", "-o", path}, "0"
 	if race {
 		args, cgo = append(args, "-race"), "1"
 	}
-	cmd := exec.Command("go", append(args, program)...)
+	cmd := exec.Command("go", append(append(args, flags...), program)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	return cmd
 }

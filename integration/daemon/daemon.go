@@ -50,10 +50,16 @@ func TryRun(t testing.TB, args ...string) (string, error) {
 type Mount struct {
 	// Dir is the mount point.
 	Dir string
+	// Program is the program that Start and Replace start.
+	Program string
 
 	args []string
 	log  lockedBuffer
+	*process
+}
 
+// A process is a daemon.
+type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when the daemon has ended
 	err   error         // of the daemon; valid once ended is closed
@@ -65,7 +71,7 @@ type Mount struct {
 func Start(t testing.TB, source, mountpoint string, flags ...string) *Mount {
 	t.Helper()
 	args := append([]string{"mount", "--foreground"}, flags...)
-	m := &Mount{Dir: mountpoint, args: append(args, source, mountpoint)}
+	m := &Mount{Dir: mountpoint, Program: Binary(t), args: append(args, source, mountpoint)}
 	t.Cleanup(func() { m.cleanup(t) })
 	m.Start(t)
 	return m
@@ -74,17 +80,21 @@ func Start(t testing.TB, source, mountpoint string, flags ...string) *Mount {
 // Start mounts again, with the same flags, after Unmount or Kill.
 func (m *Mount) Start(t testing.TB) {
 	t.Helper()
-	m.cmd = exec.Command(Binary(t), m.args...)
-	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(t, m.cmd.Start())
-	cmd, ended := m.cmd, make(chan struct{})
-	m.ended = ended
-	go func() {
-		m.err = cmd.Wait()
-		close(ended)
-	}()
+	m.process = m.launch(t, m.args)
 	m.awaitAnswer(t)
+}
+
+func (m *Mount) launch(t testing.TB, args []string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(m.Program, args...), ended: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &m.log, &m.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.ended)
+	}()
+	return p
 }
 
 // awaitAnswer waits until the mount point is a FUSE file system that answers.
@@ -142,9 +152,9 @@ func (m *Mount) Kill(t testing.TB) {
 }
 
 // awaitEnd says whether the daemon ended in time.
-func (m *Mount) awaitEnd(limit time.Duration) bool {
+func (p *process) awaitEnd(limit time.Duration) bool {
 	select {
-	case <-m.ended:
+	case <-p.ended:
 		return true
 	case <-time.After(limit):
 		return false
@@ -160,7 +170,7 @@ func (m *Mount) cleanup(t testing.TB) {
 		// Busy, dead, or not mounted.
 		_ = unix.Unmount(m.Dir, unix.MNT_DETACH)
 	}
-	if m.ended == nil || m.awaitEnd(2*time.Second) {
+	if m.process == nil || m.awaitEnd(2*time.Second) {
 		return
 	}
 	_ = m.cmd.Process.Signal(syscall.SIGTERM)
