@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,9 +41,10 @@ func TestManyClientsFindTheirOwnDataWhileVolumesComeAndGo(t *testing.T) {
 	m := daemon.Start(t, source, t.TempDir())
 	require.Len(t, names(t, m.Dir), soakClients)
 	var before []string
-	require.Eventually(t, func() bool { // the daemon begins to watch when its mount answers already
+	require.Eventually(t, func() bool { // the daemon opens these when its mount answers already
 		before = descriptorsOf(t, m.PID())
-		return slices.Contains(before, "anon_inode:inotify")
+		return slices.Contains(before, "anon_inode:inotify") &&
+			slices.ContainsFunc(before, func(open string) bool { return strings.HasPrefix(open, "socket:") })
 	}, cliPatience, 10*time.Millisecond)
 
 	var running sync.WaitGroup
