@@ -28,6 +28,9 @@ type Tests struct {
 	Sources []string
 	// Always is set where a guest is wanted also on a machine that has ZFS.
 	Always bool
+	// Freezes is how long the tests take where the guest has frozen as a whole, 0 if
+	// it never does: they then begin anew, once, in another guest.
+	Freezes time.Duration
 	// Disks, Files and Memory are the guest's; see Options. They are asked for
 	// only where there is a guest.
 	Guest func() (Options, error)
@@ -145,6 +148,21 @@ func relay(bin string, tests Tests) (int, error) {
 	defer stop()
 	ctx, cancel := limited(ctx, bootTime)
 	defer cancel()
+	if tests.Freezes == 0 {
+		return Run(ctx, opts)
+	}
+	return runThawed(ctx, opts, tests.Freezes)
+}
+
+// runThawed is Run, once more if the guest freezes.
+func runThawed(ctx context.Context, opts Options, freezes time.Duration) (int, error) {
+	once, cancel := context.WithTimeout(ctx, freezes)
+	defer cancel()
+	status, err := Run(once, opts)
+	if once.Err() == nil || ctx.Err() != nil {
+		return status, err
+	}
+	fmt.Fprintf(os.Stderr, "the guest is not done after %v and has frozen (%v): all begins anew, in another one\n", freezes, err)
 	return Run(ctx, opts)
 }
 

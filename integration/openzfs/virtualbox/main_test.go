@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/clonefs/clonefs/integration/openzfs/guest"
 )
@@ -37,6 +38,9 @@ func runTests(m *testing.M) int {
 		Programs: map[string]string{"clonefs": "github.com/clonefs/clonefs/cmd/clonefs"},
 		Sources:  []string{"../../../cmd/clonefs", "../../../dir", "../../../fs", "../../../vdi", "../../../zfs"},
 		Always:   true,
+		// VirtualBox in an emulated processor (AMD-V in qemu's TCG) brings the guest's
+		// kernel to a standstill at times, which no limit in the tests ends.
+		Freezes: 10 * time.Minute,
 		Guest:    func() (guest.Options, error) { return guestOptions(dir) },
 	})
 }
