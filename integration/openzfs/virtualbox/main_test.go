@@ -41,6 +41,6 @@ func runTests(m *testing.M) int {
 		// VirtualBox in an emulated processor (AMD-V in qemu's TCG) brings the guest's
 		// kernel to a standstill at times, which no limit in the tests ends.
 		Freezes: 10 * time.Minute,
-		Guest:    func() (guest.Options, error) { return guestOptions(dir) },
+		Guest:   func() (guest.Options, error) { return guestOptions(dir) },
 	})
 }
