@@ -34,6 +34,8 @@ type Options struct {
 	Files []File
 	// Disks are attached and mounted before the command starts.
 	Disks []Disk
+	// Processors is how many the guest has. One, the default, is emulated at least cost.
+	Processors int
 	// Memory is in MiB. The default is 3072.
 	Memory int
 	// Output takes what the command writes, standard error included.
@@ -84,9 +86,9 @@ func Run(ctx context.Context, opts Options) (status int, err error) {
 	m := machine{
 		kernel:    filepath.Join(base, "vmlinuz"),
 		initramfs: filepath.Join(dir, "initramfs.cpio"),
-		memory:    opts.Memory,
-		status:    filepath.Join(dir, "status"),
-		console:   filepath.Join(dir, "console"),
+		memory:    opts.Memory, processors: opts.Processors,
+		status:  filepath.Join(dir, "status"),
+		console: filepath.Join(dir, "console"),
 	}
 	if m.memory == 0 {
 		m.memory = defaultMemory

@@ -17,6 +17,7 @@ const commandLine = "console=ttyS0 quiet oops=panic panic=-1 mitigations=off ini
 type machine struct {
 	kernel, initramfs string
 	memory            int    // MiB
+	processors        int    // 0 for one
 	disks             []Disk // in the order of their serial numbers
 	status            string // a file, for the second virtio port
 	console           string // a file, for the serial console
@@ -32,7 +33,7 @@ type machine struct {
 // half as much again.
 func (m machine) arguments() []string {
 	args := []string{
-		"-accel", "tcg", "-cpu", "qemu64,+svm", "-smp", "1", "-m", strconv.Itoa(m.memory),
+		"-accel", "tcg", "-cpu", "qemu64,+svm", "-smp", strconv.Itoa(max(1, m.processors)), "-m", strconv.Itoa(m.memory),
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-kernel", m.kernel, "-initrd", m.initramfs,
 		"-append", commandLine,

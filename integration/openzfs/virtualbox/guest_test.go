@@ -46,6 +46,8 @@ func guestOptions(dir string) (guest.Options, error) {
 	return guest.Options{
 		Disks: []guest.Disk{{Image: image, Place: guestChroot}},
 		Files: []guest.File{{From: driver, To: guestDriver}, {From: boot, To: guestBoot}},
+		// While a VM has a processor, nothing else does.
+		Processors: 2,
 	}, vbox.WriteGuestDisk(boot, bootSize)
 }
 
