@@ -1,46 +1,43 @@
 package fs
 
 import (
+	"syscall"
+
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 )
 
 // Open opens a file.
 func (r *raw) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
-	n := r.mirror.inodes.node(in.NodeId)
-	if n == nil {
-		return staleNode
-	}
-	f, errno := n.Open(int(in.Flags))
-	if errno == 0 {
-		r.opened(f, &in.Caller, in.Flags, out)
-	}
-	return fuse.Status(errno)
+	return r.at(in.NodeId, func(n *node) fuse.Status {
+		f, errno := n.Open(int(in.Flags))
+		if errno == 0 {
+			r.opened(f, &in.Caller, in.Flags, out)
+		}
+		return fuse.Status(errno)
+	})
 }
 
 // Create makes a file and opens it.
 func (r *raw) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
-	dir := r.mirror.inodes.node(in.NodeId)
-	if dir == nil {
-		return staleNode
-	}
-	f, errno := dir.Create(in, name, &out.EntryOut)
-	if errno == 0 {
-		f.node = r.enter(dir, name, f.node, true, &out.EntryOut)
-		r.opened(f, &in.Caller, in.Flags, &out.OpenOut)
-	}
-	return fuse.Status(errno)
+	return r.at(in.NodeId, func(dir *node) fuse.Status {
+		f, errno := dir.Create(in, name, &out.EntryOut)
+		return r.created(f, errno, dir, name, in, out)
+	})
 }
 
 // Tmpfile makes a file without a name and opens it.
 func (r *raw) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
-	dir := r.mirror.inodes.node(in.NodeId)
-	if dir == nil {
-		return staleNode
-	}
-	f, errno := dir.Tmpfile(in, &out.EntryOut)
+	return r.at(in.NodeId, func(dir *node) fuse.Status {
+		f, errno := dir.Tmpfile(in, &out.EntryOut)
+		return r.created(f, errno, dir, "", in, out)
+	})
+}
+
+// created notes a file that was made in a directory, and opened.
+func (r *raw) created(f *file, errno syscall.Errno, dir *node, name string, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
 	if errno == 0 {
-		f.node = r.enter(dir, "", f.node, true, &out.EntryOut)
+		f.node = r.enter(dir, name, f.node, true, &out.EntryOut)
 		r.opened(f, &in.Caller, in.Flags, &out.OpenOut)
 	}
 	return fuse.Status(errno)

@@ -51,15 +51,13 @@ func (r *raw) Symlink(_ <-chan struct{}, in *fuse.InHeader, target, name string,
 
 // make notes what was made in a directory.
 func (r *raw) make(in uint64, name string, out *fuse.EntryOut, call func(dir *node) (*node, fuse.Status)) fuse.Status {
-	dir := r.mirror.inodes.node(in)
-	if dir == nil {
-		return staleNode
-	}
-	made, status := call(dir)
-	if status.Ok() {
-		r.enter(dir, name, made, true, out)
-	}
-	return status
+	return r.at(in, func(dir *node) fuse.Status {
+		made, status := call(dir)
+		if status.Ok() {
+			r.enter(dir, name, made, true, out)
+		}
+		return status
+	})
 }
 
 // Link gives a file another name.
@@ -94,15 +92,13 @@ func (r *raw) Rmdir(cancel <-chan struct{}, in *fuse.InHeader, name string) fuse
 
 // remove notes that a name is gone.
 func (r *raw) remove(in uint64, name string, call func(dir *node) fuse.Status) fuse.Status {
-	dir := r.mirror.inodes.node(in)
-	if dir == nil {
-		return staleNode
-	}
-	status := call(dir)
-	if status.Ok() {
-		r.mirror.inodes.remove(dir, name)
-	}
-	return status
+	return r.at(in, func(dir *node) fuse.Status {
+		status := call(dir)
+		if status.Ok() {
+			r.mirror.inodes.remove(dir, name)
+		}
+		return status
+	})
 }
 
 // Rename renames, and keeps lookups out of both directories meanwhile, unless it may
