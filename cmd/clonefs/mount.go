@@ -333,20 +333,28 @@ func (c *mountConfig) mount(mountpoint string, living bool, source fs.Source, ma
 	}
 	s := &service{mountpoint: mountpoint, logger: logger, signals: signals}
 	if living {
-		if s.server, s.from, err = c.takeOver(mountpoint, source, options); err != nil {
-			return nil, err
-		}
-		logger.Info("taken over", "source", c.source.String(), "mountpoint", mountpoint, "version", version(), "from", s.from)
-	} else {
-		if s.server, err = fs.Mount(mountpoint, source, options); err != nil {
-			return nil, explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))
-		}
-		logger.Info("mounted", "source", c.source.String(), "mountpoint", mountpoint, "version", version())
+		s.server, s.from, err = c.takeOver(mountpoint, source, options)
+	} else if s.server, err = fs.Mount(mountpoint, source, options); err != nil {
+		err = explainMount(fmt.Errorf("mount %s on %s: %w", c.source, mountpoint, err))
+	}
+	if err != nil {
+		return nil, err
 	}
 	if c.manager == nil { // which has its own way: the new daemon must be systemd's
 		s.listen()
 	}
+	c.logStart(s, living)
 	return s, nil
+}
+
+// logStart comes last: who reads it may rely on all of the daemon.
+func (c *mountConfig) logStart(s *service, living bool) {
+	log := s.logger.With("source", c.source.String(), "mountpoint", s.mountpoint, "version", version())
+	if living {
+		log.Info("taken over", "from", s.from)
+	} else {
+		log.Info("mounted")
+	}
 }
 
 // mountOptions returns what the kernel is to enforce. There is no flag for device

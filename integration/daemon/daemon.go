@@ -11,6 +11,7 @@ package daemon
 import (
 	"bytes"
 	"os/exec"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,8 +81,9 @@ func Start(t testing.TB, source, mountpoint string, flags ...string) *Mount {
 // Start mounts again, with the same flags, after Unmount or Kill.
 func (m *Mount) Start(t testing.TB) {
 	t.Helper()
+	before := len(m.Log())
 	m.process = m.launch(t, m.args)
-	m.awaitAnswer(t)
+	m.awaitMounted(t, before)
 }
 
 func (m *Mount) launch(t testing.TB, args []string) *process {
@@ -97,24 +99,23 @@ func (m *Mount) launch(t testing.TB, args []string) *process {
 	return p
 }
 
-// awaitAnswer waits until the mount point is a FUSE file system that answers.
-func (m *Mount) awaitAnswer(t testing.TB) {
+// awaitMounted waits until the daemon says, in what it logs from this byte on, that it
+// has mounted: by then it has asked its mount all that it wants to know, and has opened
+// what it keeps open.
+func (m *Mount) awaitMounted(t testing.TB, logged int) {
 	t.Helper()
 	deadline := time.Now().Add(patience)
-	for !m.answers() {
+	for !mountedLine.MatchString(m.Log()[logged:]) {
 		select {
 		case <-m.ended:
-			require.FailNow(t, "the daemon ended before its mount answered", "%v: %v\n%s", m.cmd, m.err, m.Log())
-		case <-time.After(10 * time.Millisecond):
+			require.FailNow(t, "the daemon ended before it had mounted", "%v: %v\n%s", m.cmd, m.err, m.Log())
+		case <-time.After(time.Millisecond):
 		}
 		require.True(t, time.Now().Before(deadline), "no mount at %s after %v\n%s", m.Dir, patience, m.Log())
 	}
 }
 
-func (m *Mount) answers() bool {
-	var st unix.Statfs_t
-	return unix.Statfs(m.Dir, &st) == nil && st.Type == unix.FUSE_SUPER_MAGIC
-}
+var mountedLine = regexp.MustCompile(`msg="?(mounted|taken over)"? `)
 
 // PID returns the process ID of the daemon.
 func (m *Mount) PID() int { return m.cmd.Process.Pid }

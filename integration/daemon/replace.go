@@ -3,11 +3,7 @@
 package daemon
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,26 +15,17 @@ import (
 // answers by then.
 func (m *Mount) Replace(t testing.TB) {
 	t.Helper()
-	require.Eventually(t, m.offered, patience, time.Millisecond, "the daemon can be asked for the mount")
+	before := len(m.Log())
 	old, taker := m.process, m.launch(t, slices.Insert(slices.Clone(m.args), 1, "--replace"))
 	select {
 	case <-taker.ended: // and the old one, which is still m's, goes on
 		require.FailNow(t, "the mount was not taken over", "%v\n%s", taker.err, m.Log())
 	case <-old.ended:
 		m.process = taker
+		m.awaitMounted(t, before)
 	case <-time.After(4 * patience):
 		_ = taker.cmd.Process.Kill()
 		require.FailNow(t, "neither daemon ends", "%s", m.Log())
 	}
 	require.NoError(t, old.err, "the end of the daemon that had the mount\n%s", m.Log())
-}
-
-// offered tells whether the daemon listens on its socket, which is after its mount
-// answers.
-func (m *Mount) offered() bool {
-	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", m.PID()))
-	return slices.ContainsFunc(links, func(link string) bool {
-		to, _ := os.Readlink(link)
-		return strings.HasPrefix(to, "socket:")
-	})
 }
