@@ -70,6 +70,13 @@ func (t *inodes) node(number uint64) *node {
 	return t.byID[number]
 }
 
+// has tells whether the kernel knows a node.
+func (t *inodes) has(n *node) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byID[n.nodeID] == n
+}
+
 // enter notes that the kernel will know found by a name, "" for no name, and returns
 // the node that it will know: the one that it has of the same thing already, or found.
 // What is new, because it has just been made, gets a node of its own: another thing that

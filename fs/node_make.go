@@ -84,7 +84,6 @@ func (n *node) Link(old *node, name string, out *fuse.EntryOut) (*node, syscall.
 			if err := linkInode(fd, dir, name); err != nil {
 				return err
 			}
-			old.named()
 			child, err = n.child(vol, dir, name, out)
 			return err
 		})

@@ -50,8 +50,11 @@ func (v *victim) settle(removal error) {
 	if v == nil {
 		return
 	}
-	if removal == nil && v.node.mirror.inodes.remove(v.dir, v.name) {
+	if inodes := v.node.mirror.inodes; removal == nil && inodes.remove(v.dir, v.name) {
 		v.node.orphaned(v.file)
+		if !inodes.has(v.node) {
+			v.node.named() // the kernel has forgotten it meanwhile
+		}
 		return
 	}
 	discard(v.file)
@@ -59,8 +62,10 @@ func (v *victim) settle(removal error) {
 
 // orphaned gives the node a descriptor in place of a path.
 func (n *node) orphaned(f *os.File) {
-	n.orphan.Store(f)
 	n.mirror.orphans.add(n)
+	if former := n.orphan.Swap(f); former != nil {
+		discard(former)
+	}
 }
 
 // orphans are the removed files that somebody still uses, or that the kernel

@@ -44,6 +44,9 @@ func contextOf(in *fuse.InHeader, cancel <-chan struct{}) *fuse.Context {
 // enter notes that the kernel will know found by name in dir, and answers so.
 func (r *raw) enter(dir *node, name string, found *node, isNew bool, out *fuse.EntryOut) *node {
 	entered := r.mirror.inodes.enter(dir, name, found, isNew)
+	if name != "" {
+		entered.named()
+	}
 	out.NodeId, out.Generation = entered.nodeID, 1
 	out.SetAttrTimeout(attributesAge)
 	return entered

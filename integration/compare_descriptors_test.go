@@ -53,6 +53,13 @@ var uses = []struct {
 		require.NoError(t, os.Remove(dir+"/file"))
 		require.NoError(t, f.Close())
 	}},
+	{"removing what is open by two names, one after the other", func(t *testing.T, dir string) {
+		f, err := os.Open(dir + "/file")
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(dir+"/file"))
+		require.NoError(t, os.Remove(dir+"/directory/second name of file"))
+		require.NoError(t, f.Close())
+	}},
 	{"attributes", func(t *testing.T, dir string) {
 		require.NoError(t, os.Chmod(dir+"/file", 0o640))
 		require.NoError(t, os.Chtimes(dir+"/file", time.Now(), time.Now()))
@@ -135,6 +142,7 @@ func fillVolume(t *testing.T, dir string) {
 	require.NoError(t, os.WriteFile(dir+"/file", realHeader(t), 0o600))
 	require.NoError(t, os.Mkdir(dir+"/directory", 0o755))
 	require.NoError(t, os.WriteFile(dir+"/directory/inside", nil, 0o600))
+	require.NoError(t, os.Link(dir+"/file", dir+"/directory/second name of file"))
 }
 
 // descriptors are those that this process, which serves the mount, has below
