@@ -12,8 +12,9 @@ import (
 // one end to the other, in KiB. Whatever the protocol's first answer says, a mount
 // begins with 128 (VM_READAHEAD_PAGES of linux/mm.h), which makes such a program
 // wait for an answer for each 128 KiB. This is enough for the next request to be on its
-// way while one is read, and little enough for a pipe; see answerSpliced.
-const readAhead = 512
+// way while one is read. Programs that say that they read so (POSIX_FADV_SEQUENTIAL)
+// get twice as much, and that still fits a pipe; see answerSpliced.
+const readAhead = (pipeSize/1024 - 8) / 2
 
 // raiseReadAhead needs root, and a /sys that can be written to; without them
 // reading is slower.
