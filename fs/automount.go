@@ -39,6 +39,16 @@ func (v *volume) enter(top int) (int, error) {
 	return fd, nil
 }
 
+// enteredStatus is the status of the root, which does not change, once it is mounted.
+func (v *volume) enteredStatus() (status, error) {
+	root, err := v.openRoot()
+	if err != nil {
+		return status{}, err
+	}
+	unix.Close(root)
+	return *v.entered.Load(), nil
+}
+
 // identify makes of a backing inode's identification one that stays while the
 // volume lives: an automounted one gets another device number each time.
 func (v *volume) identify(id fileID) fileID {

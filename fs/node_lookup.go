@@ -4,7 +4,6 @@ import (
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"golang.org/x/sys/unix"
 )
 
 // Lookup finds name in a directory: a volume, a place that leads to one, or
@@ -56,16 +55,7 @@ func (n *node) rootStatus() (s status, err error) {
 	if s := vol.entered.Load(); s != nil && !vol.gone.Load() {
 		return *s, nil
 	}
-	root, err := vol.openRoot()
-	if err != nil {
-		return status{}, err
-	}
-	defer unix.Close(root)
-	s, err = statAt(root, "")
-	if vol.Automount != "" {
-		s.id = fileID{}
-	}
-	return s, err
+	return vol.status()
 }
 
 // hides tells whether the source keeps name in this directory from clients.

@@ -84,6 +84,24 @@ func (v *volume) openRoot() (int, error) {
 	return v.enter(fd)
 }
 
+// status says what the root directory looks like, with the errors of openRoot.
+func (v *volume) status() (status, error) {
+	if v.Automount != "" {
+		return v.enteredStatus()
+	}
+	if v.gone.Load() {
+		return status{}, syscall.ESTALE
+	}
+	s, err := statAt(unix.AT_FDCWD, v.Dir)
+	switch {
+	case err != nil:
+		return status{}, staleIfMissing(err)
+	case s.attr.Mode&unix.S_IFMT != unix.S_IFDIR, v.Device != 0 && s.id.dev != v.Device:
+		return status{}, syscall.ESTALE
+	}
+	return s, nil
+}
+
 // openBeneath opens a path beneath the volume's root, "" for the root itself, only
 // to name it (O_PATH).
 func (v *volume) openBeneath(path string) (int, error) {
