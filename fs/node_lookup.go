@@ -42,6 +42,9 @@ func (n *node) lookupPlace(place string, out *fuse.EntryOut) (*node, error) {
 	}
 	found.id = s.id
 	found.setAttr(s, &out.Attr)
+	if found.vol == nil || found.vol.Automount == "" {
+		out.SetEntryTimeout(placesAge)
+	}
 	return found, nil
 }
 

@@ -7,7 +7,7 @@ import (
 
 // Statx is GetAttr and the time of birth, where the backing file system has it.
 func (r *raw) Statx(_ <-chan struct{}, in *fuse.StatxIn, out *fuse.StatxOut) fuse.Status {
-	n := r.mirror.inodes.node(in.NodeId)
+	n := r.node(in.NodeId)
 	if n == nil {
 		return staleNode
 	}

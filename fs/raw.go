@@ -33,6 +33,13 @@ func newRaw(m *mirror) *raw {
 // once, and a lookup brings new attributes.
 const attributesAge = time.Second
 
+// placesAge is how long the kernel may rely on the name of a volume. "ls -l" comes to
+// each name four times at once, and would make a lookup each time. What happens to a
+// volume meanwhile is not overlooked: whatever is asked for by way of its directory is
+// answered only if that is still the volume at its place, and ESTALE makes the kernel
+// look the name up anew.
+const placesAge = 10 * time.Millisecond
+
 // staleNode answers a request that names a node which the kernel has forgotten.
 const staleNode = fuse.Status(unix.ESTALE)
 

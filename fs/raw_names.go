@@ -7,7 +7,7 @@ import (
 // Lookup looks up while no name in the directory changes.
 func (r *raw) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
 	defer r.names.read(in.NodeId)()
-	dir := r.mirror.inodes.node(in.NodeId)
+	dir := r.node(in.NodeId)
 	if dir == nil {
 		return staleNode
 	}
@@ -62,7 +62,7 @@ func (r *raw) make(in uint64, name string, out *fuse.EntryOut, call func(dir *no
 
 // Link gives a file another name.
 func (r *raw) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.EntryOut) fuse.Status {
-	dir, old := r.mirror.inodes.node(in.NodeId), r.mirror.inodes.node(in.Oldnodeid)
+	dir, old := r.node(in.NodeId), r.node(in.Oldnodeid)
 	if dir == nil || old == nil {
 		return staleNode
 	}
@@ -107,7 +107,7 @@ func (r *raw) Rename(cancel <-chan struct{}, in *fuse.RenameIn, name, newName st
 	if !r.managed || in.NodeId != fuse.FUSE_ROOT_ID || in.Newdir != fuse.FUSE_ROOT_ID {
 		defer r.names.writeBoth(in.NodeId, in.Newdir)()
 	}
-	dir, to := r.mirror.inodes.node(in.NodeId), r.mirror.inodes.node(in.Newdir)
+	dir, to := r.node(in.NodeId), r.node(in.Newdir)
 	if dir == nil || to == nil {
 		return staleNode
 	}

@@ -109,9 +109,24 @@ func (r *raw) withDirectory(handle uint64, do func(*directory) fuse.Status) fuse
 
 // at does something at a node.
 func (r *raw) at(nodeID uint64, do func(*node) fuse.Status) fuse.Status {
-	n := r.mirror.inodes.node(nodeID)
+	n := r.node(nodeID)
 	if n == nil {
 		return staleNode
 	}
 	return do(n)
+}
+
+// node returns the node with a number, nil if there is none, or if it is a volume's
+// and that is not at its place any more; see placesAge.
+func (r *raw) node(nodeID uint64) *node {
+	n := r.mirror.inodes.node(nodeID)
+	if n == nil || n.isPlace && !n.isTop() && !n.isCurrent() {
+		return nil
+	}
+	return n
+}
+
+// isCurrent tells whether a lookup of the node's place would find the node.
+func (n *node) isCurrent() bool {
+	return n.mirror.sync(n.place) && n.mirror.tree.volume(n.place) == n.vol
 }

@@ -104,7 +104,7 @@ func TestAFileSystemBehindTheMountIsBusyWhileAFileIsOpen(t *testing.T) {
 	f, err := os.Open(filepath.Join(m.mountpoint, "vm/file"))
 	require.NoError(t, err)
 	defer f.Close()
-	require.Len(t, m.descriptors(t), 1)
+	require.Contains(t, m.descriptors(t), filepath.Join(m.source, "vm/file"))
 	require.ErrorIs(t, unix.Unmount(behind, 0), unix.EBUSY)
 	require.NoError(t, f.Close())
 	m.becomesFree(t, behind)

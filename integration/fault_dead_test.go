@@ -20,7 +20,7 @@ func TestADeadMountThatSomethingUsesIsCleanedAndUnmounted(t *testing.T) {
 		t.Cleanup(end)
 		c.signal(c.daemon(), syscall.SIGKILL)
 		c.awaitEnd()
-		require.ErrorIs(t, unix.Access(c.path("mnt/job-1"), unix.F_OK), unix.ENOTCONN)
+		require.ErrorIs(t, unix.Access(c.path("mnt/job-1/disk.vdi"), unix.F_OK), unix.ENOTCONN)
 	}
 	c.mount()
 	kill()

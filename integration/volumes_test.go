@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,6 +70,11 @@ func TestAVolumeThatIsGoneIsGoneAtOnce(t *testing.T) {
 	source.remove("b/c")
 	_, err := os.Stat(mnt + "/b/c/disk.vdi")
 	require.ErrorIs(t, err, os.ErrNotExist)
+	source.set(newVolume(t, "b/c"))
+	require.FileExists(t, mnt+"/b/c/disk.vdi")
+	source.remove("b/c")
+	_, err = os.ReadDir(mnt + "/b/c")
+	require.ErrorIs(t, err, os.ErrNotExist)
 	require.Equal(t, []string{"a"}, names(t, mnt))
 }
 
@@ -127,8 +133,12 @@ func TestAVolumeMadeAnewShowsNothingOfTheOldOne(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ESTALE, "who stands in the old one sees nothing of the new one")
 
 	source.remove("a")
-	_, err = os.Stat(mnt + "/a")
+	_, err = os.Stat(mnt + "/a/disk.vdi")
 	require.ErrorIs(t, err, os.ErrNotExist)
+	require.Eventually(t, func() bool {
+		_, err = os.Stat(mnt + "/a")
+		return errors.Is(err, os.ErrNotExist)
+	}, cliPatience, time.Millisecond, "its attributes may be known for 10 ms")
 }
 
 func TestAnIdentityThatChangesWaitsForOpenFiles(t *testing.T) {

@@ -47,11 +47,13 @@ func (b *backing) forget() error {
 // the host: that would be measured in place of the mirror, and who comes after one that
 // has just given much back would not wait.
 func (b *backing) fetchMemory() error {
-	memory, err := unix.Mmap(-1, 0, int(b.free), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE|unix.MAP_POPULATE)
+	memory, err := unix.Mmap(-1, 0, int(b.free), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANONYMOUS|unix.MAP_PRIVATE)
 	if err != nil {
 		return fmt.Errorf("use %d bytes of memory: %w", b.free, err)
 	}
-	return unix.Munmap(memory)
+	_ = unix.Madvise(memory, unix.MADV_HUGEPAGE) // that is quicker, where it can be had
+	err = unix.Madvise(memory, unix.MADV_POPULATE_WRITE)
+	return errors.Join(err, unix.Munmap(memory))
 }
 
 // sync has what the last subject left in memory written now, and not while the
