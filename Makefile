@@ -17,7 +17,7 @@ GOTEST = scripts/gotest.sh
 # how users mount, and pgrep; what the race detector is built with. What the tests of
 # VirtualBox and OpenZFS need beside, their own scripts install.
 UNIT_NEEDS  = qemu-utils
-MOUNT_NEEDS = fuse3 procps btrfs-progs xfsprogs e2fsprogs systemd qemu-utils qemu-system-x86
+MOUNT_NEEDS = fio fuse3 procps btrfs-progs xfsprogs e2fsprogs systemd qemu-utils qemu-system-x86
 RACE_NEEDS  = gcc libc6-dev
 # What measures, and what clonefs is measured beside.
 BENCH_NEEDS = fio qemu-utils bindfs xmount fuse3 btrfs-progs
