@@ -49,9 +49,7 @@ func usageNow(t *testing.T) usage {
 	runtime.GC() // what the first one has made free by finalizers
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	descriptors, err := os.ReadDir("/proc/self/fd")
-	require.NoError(t, err)
-	return usage{len(descriptors), runtime.NumGoroutine(), memory.HeapAlloc}
+	return usage{len(descriptorsOf(t, os.Getpid())), runtime.NumGoroutine(), memory.HeapAlloc}
 }
 
 // usageAtRest waits until nothing is closed any more: the kernel tells of the last
