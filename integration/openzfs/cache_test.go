@@ -51,6 +51,7 @@ var replacements = []replacement{
 		c.ZFS("snapshot", c.Dataset("sender@1"))
 		c.send(c.Dataset("sender@1"), clone)
 		c.rewrite("ci/"+clone, 'b')
+		time.Sleep(50 * time.Millisecond) // some ticks of the clock: what has the same times is taken for the same
 		c.rewrite("sender", 'c')
 		c.ZFS("snapshot", c.Dataset("sender@2"))
 	}, func(c *clones, clone string) {
