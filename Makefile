@@ -104,7 +104,9 @@ test-virtualbox: ## Real VirtualBox registers clones and boots VMs from them
 .PHONY: test-openzfs
 test-openzfs: ## Clones live and die on real OpenZFS
 	@scripts/needs.sh $(UNIT_NEEDS)
-	@TEST_FORMAT=standard-verbose $(GOTEST) -count=1 -timeout 40m ./integration/openzfs/...
+	@# One guest at a time: its processors are emulated, and what it promises in seconds
+	@# is not kept while they starve.
+	@TEST_FORMAT=standard-verbose $(GOTEST) -p 1 -count=1 -timeout 40m ./integration/openzfs/...
 
 # The leaks are looked for without the race detector, which has memory of its own.
 .PHONY: soak

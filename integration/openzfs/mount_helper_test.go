@@ -153,11 +153,11 @@ func (c *clones) list(dir string) []string {
 	return names
 }
 
-// requireListed requires that soon a listing shows these names and no other: within a
-// second, but the guest's processors are emulated, and may have to wait themselves.
+// requireListed requires that within a second a listing shows these names and no
+// other.
 func (c *clones) requireListed(dir string, names ...string) {
 	c.T.Helper()
 	require.EventuallyWithT(c.T, func(t *assert.CollectT) {
 		assert.ElementsMatch(t, names, c.list(dir))
-	}, 5*time.Second, 20*time.Millisecond)
+	}, time.Second, 20*time.Millisecond)
 }
