@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/clonefs/clonefs/integration/daemon"
 )
 
 // cliListing is the documented form of ls --json.
@@ -89,6 +92,18 @@ func TestCLIListOfAThousandImages(t *testing.T) {
 		require.False(t, image.Duplicate)
 	}
 	require.Len(t, presented, 1000)
+}
+
+func TestCLIListShowsOnATerminalHowFarItIs(t *testing.T) {
+	c := newCLI(t, "job-1/disk.vdi", "job-2/disk.vdi")
+	c.mount()
+	requireTool(t, "script")
+	terminal, err := exec.Command("script", "-qec", daemon.Binary(t)+" ls "+c.path("mnt"), os.DevNull).CombinedOutput()
+	require.NoError(t, err)
+	require.Regexp(t, `(?s)listing .*/3.*VOLUME`, string(terminal), "the source's own files are a volume too")
+	quiet, err := exec.Command(daemon.Binary(t), "ls", c.path("mnt")).CombinedOutput()
+	require.NoError(t, err)
+	require.NotContains(t, string(quiet), "listing")
 }
 
 func TestCLIListRefusesWithAnAnswer(t *testing.T) {

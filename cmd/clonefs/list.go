@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/cmd/clonefs/internal/mounts"
+	"github.com/clonefs/clonefs/fs"
 	"github.com/clonefs/clonefs/vdi"
 )
 
@@ -22,7 +24,8 @@ Of a mount, presented UUIDs are read through the mount; of a source they are
 what a mount would present. No image is changed, and of each file only the first
 512 bytes are read. Images that are presented with one and the same UUID are
 marked: VirtualBox takes only one of them. Files that cannot be read are named
-on standard error, and do not end the listing.
+on standard error, and do not end the listing. If standard error is a terminal,
+it shows meanwhile how many volumes have been looked at.
 
 With --snapshots, what is in snapshots is listed too: the kernel mounts each of
 them for some minutes.
@@ -50,8 +53,8 @@ const listExamples = `  clonefs ls tank/ci
   clonefs ls --json /mnt/vm | jq -r '.images[] | select(.duplicate) | .image'`
 
 func newListCommand() *cobra.Command {
-	var asJSON, snapshots bool
-	var serial vdi.GuestSerial
+	var asJSON bool
+	var c listConfig
 	command := &cobra.Command{
 		Use:     "ls [flags] SOURCE|MOUNTPOINT",
 		Short:   "List images with their stored and presented UUIDs",
@@ -59,7 +62,9 @@ func newListCommand() *cobra.Command {
 		Example: listExamples,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
-			list, err := listTarget(args[0], snapshots, serial, command.Flags().Changed("guest-serial"))
+			c.serialGiven = command.Flags().Changed("guest-serial")
+			c.stderr = command.ErrOrStderr()
+			list, err := c.list(args[0])
 			if err != nil {
 				return err
 			}
@@ -68,25 +73,33 @@ func newListCommand() *cobra.Command {
 		ValidArgsFunction: completeMountpoints,
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print an object that programs can read")
-	command.Flags().BoolVar(&snapshots, "snapshots", false, "list what is in snapshots too; of a mount, if it serves them")
-	command.Flags().Var(&serial, "guest-serial", "of a source: what a mount with this flag would present")
+	command.Flags().BoolVar(&c.snapshots, "snapshots", false, "list what is in snapshots too; of a mount, if it serves them")
+	command.Flags().Var(&c.serial, "guest-serial", "of a source: what a mount with this flag would present")
 	return command
 }
 
-// listTarget lists what is mounted at target, if that is the mount point of a
-// clonefs, or else the source of that name.
-func listTarget(target string, snapshots bool, serial vdi.GuestSerial, serialGiven bool) (*listing, error) {
+// A listConfig is what ls is asked for.
+type listConfig struct {
+	snapshots   bool
+	serial      vdi.GuestSerial // that a source is listed with
+	serialGiven bool
+	stderr      io.Writer
+}
+
+// list lists what is mounted at target, if that is the mount point of a clonefs,
+// or else the source of that name.
+func (c *listConfig) list(target string) (*listing, error) {
 	mounted, err := mountedAt(target)
 	if err != nil {
 		return nil, err
 	}
 	if mounted == nil {
-		return listSource(target, snapshots, serial)
+		return c.listSource(target)
 	}
-	if serialGiven {
+	if c.serialGiven {
 		return nil, usageError{errors.New("--guest-serial is for sources: a mount has its own")}
 	}
-	return listMount(*mounted, snapshots)
+	return c.listMount(*mounted)
 }
 
 // mountedAt returns the mount of clonefs on the directory target, nil if there
@@ -116,28 +129,28 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func listSource(target string, snapshots bool, serial vdi.GuestSerial) (*listing, error) {
+func (c *listConfig) listSource(target string) (*listing, error) {
 	name, err := parseSource(target)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if snapshots && name.kind != datasetKind {
+	if c.snapshots && name.kind != datasetKind {
 		return nil, usageError{errNoSnapshots}
 	}
-	source, name, err := openSource(name, snapshots, warnings())
+	source, name, err := openSource(name, c.snapshots, warnings())
 	if err != nil {
 		return nil, err
 	}
 	defer closeSource(source)
 	if line := emptyNotice(name, source); line != "" {
-		printLine(os.Stderr, line)
+		printLine(c.stderr, line)
 	}
 	list := &listing{Source: name.String()}
-	list.scan(source.Volumes(), sourceView{serial})
+	c.scan(list, source.Volumes(), sourceView{c.serial})
 	return list, nil
 }
 
-func listMount(mounted mounts.Mount, snapshots bool) (*listing, error) {
+func (c *listConfig) listMount(mounted mounts.Mount) (*listing, error) {
 	if isDead(mounted.Dir) {
 		return nil, fmt.Errorf("the clonefs on %s is dead, its daemon was killed: clean it with `clonefs unmount %s`", mounted.Dir, mounted.Dir)
 	}
@@ -148,14 +161,21 @@ func listMount(mounted mounts.Mount, snapshots bool) (*listing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the mount on %s does not say what it was mounted from: %w", mounted.Dir, err)
 	}
-	source, _, err := openSource(name, snapshots, warnings())
+	source, _, err := openSource(name, c.snapshots, warnings())
 	if err != nil {
 		return nil, fmt.Errorf("read the stored UUIDs of the mount on %s: %w", mounted.Dir, err)
 	}
 	defer closeSource(source)
 	list := &listing{Source: mounted.Source, Mountpoint: mounted.Dir}
-	list.scan(source.Volumes(), mountView{filepath.Clean(mounted.Dir)})
+	c.scan(list, source.Volumes(), mountView{filepath.Clean(mounted.Dir)})
 	return list, nil
+}
+
+// scan adds what is in the volumes to a list, and shows how far it is.
+func (c *listConfig) scan(list *listing, volumes []fs.Volume, through view) {
+	bar := newProgress(c.stderr, "listing", len(volumes))
+	defer bar.end()
+	list.scan(volumes, through, bar.step)
 }
 
 // warnings returns a logger for commands that are no daemons.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/clonefs/clonefs/fs"
@@ -43,7 +44,7 @@ type listedImage struct {
 // path names the image beneath the mount point.
 func (i listedImage) path() string { return path.Join(i.Volume, i.Image) }
 
-// A view is a way to look at volumes.
+// A view is a way to look at volumes, for several goroutines at a time.
 type view interface {
 	// top returns the directory to walk for a volume.
 	top(fs.Volume) string
@@ -78,14 +79,30 @@ func (v mountView) headers(volume fs.Volume, file string) (stored, presented []b
 	return stored, presented, err
 }
 
-// scan adds the images of the volumes.
-func (l *listing) scan(volumes []fs.Volume, through view) {
-	s := scanner{listing: l, view: through, places: map[string]bool{}}
+// scannedAtOnce is how many volumes are looked at at a time: most of it is waiting,
+// for a disk or for the mount's daemon.
+const scannedAtOnce = 8
+
+// scan adds the images of the volumes; step is called after each volume.
+func (l *listing) scan(volumes []fs.Volume, through view, step func()) {
+	places := map[string]bool{}
 	for _, volume := range volumes {
-		s.places[volume.Name] = true
+		places[volume.Name] = true
 	}
-	for _, volume := range volumes {
-		s.scanVolume(volume)
+	scanned := make([]scanner, len(volumes))
+	var group errgroup.Group
+	group.SetLimit(scannedAtOnce)
+	for i, volume := range volumes {
+		group.Go(func() error {
+			scanned[i] = scanner{volume: volume, view: through, places: places}
+			scanned[i].scan()
+			step()
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are kept by the scanners
+	for _, s := range scanned {
+		l.Images, l.Errors = append(l.Images, s.images...), append(l.Errors, s.errors...)
 	}
 	l.volumes = len(volumes)
 	slices.SortFunc(l.Images, func(a, b listedImage) int {
@@ -94,34 +111,38 @@ func (l *listing) scan(volumes []fs.Volume, through view) {
 	markDuplicates(l.Images)
 }
 
+// A scanner looks for the images of one volume.
 type scanner struct {
-	*listing
+	volume fs.Volume
 	view   view
-	places map[string]bool // of volumes
+	places map[string]bool // of all volumes
+
+	images []listedImage
+	errors []string
 }
 
-// scanVolume walks one volume, and leaves out the volumes below it: they have
-// their own turn. Symbolic links are not followed.
-func (s *scanner) scanVolume(volume fs.Volume) {
-	top := s.view.top(volume)
+// scan walks the volume, and leaves out the volumes below it: they have their own
+// turn. Symbolic links are not followed.
+func (s *scanner) scan() {
+	top := s.view.top(s.volume)
 	_ = filepath.WalkDir(top, func(file string, entry iofs.DirEntry, err error) error { // returns what the function does
 		relative, _ := filepath.Rel(top, file) // it is below top
 		switch {
 		case err != nil:
 			s.note(err)
 		case entry.IsDir():
-			if relative != "." && s.places[path.Join(volume.Name, relative)] {
+			if relative != "." && s.places[path.Join(s.volume.Name, relative)] {
 				return filepath.SkipDir
 			}
 		case entry.Type().IsRegular():
-			s.scanFile(volume, relative)
+			s.scanFile(relative)
 		}
 		return nil
 	})
 }
 
-func (s *scanner) scanFile(volume fs.Volume, file string) {
-	storedHeader, presentedHeader, err := s.view.headers(volume, file)
+func (s *scanner) scanFile(file string) {
+	storedHeader, presentedHeader, err := s.view.headers(s.volume, file)
 	if err != nil {
 		s.note(err)
 		return
@@ -132,12 +153,12 @@ func (s *scanner) scanFile(volume fs.Volume, file string) {
 	}
 	presented, err := vdi.Parse(presentedHeader)
 	if err != nil {
-		s.note(fmt.Errorf("%s is changing while it is listed: %w", path.Join(volume.Name, file), err))
+		s.note(fmt.Errorf("%s is changing while it is listed: %w", path.Join(s.volume.Name, file), err))
 		return
 	}
-	s.Images = append(s.Images, listedImage{
-		Volume:   cmp.Or(volume.Name, "."),
-		Identity: volume.Identity,
+	s.images = append(s.images, listedImage{
+		Volume:   cmp.Or(s.volume.Name, "."),
+		Identity: s.volume.Identity,
 		Image:    file,
 		Version:  fmt.Sprintf("%d.%d", stored.Major, stored.Minor),
 		Type:     stored.Type.String(),
@@ -149,7 +170,7 @@ func (s *scanner) scanFile(volume fs.Volume, file string) {
 // note keeps an error for the end. Files may go while they are listed.
 func (s *scanner) note(err error) {
 	if !errors.Is(err, iofs.ErrNotExist) {
-		s.Errors = append(s.Errors, err.Error())
+		s.errors = append(s.errors, err.Error())
 	}
 }
 

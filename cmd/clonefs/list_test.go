@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -45,7 +46,7 @@ func clones(t *testing.T, names ...string) string {
 
 func listed(t *testing.T, base string, serial vdi.GuestSerial) *listing {
 	t.Helper()
-	list, err := listTarget("dir:"+base, false, serial, true)
+	list, err := (&listConfig{serial: serial, serialGiven: true, stderr: io.Discard}).list("dir:" + base)
 	require.NoError(t, err)
 	return list
 }
@@ -111,7 +112,9 @@ func TestAFileThatCannotBeReadDoesNotEndTheListing(t *testing.T) {
 	base := clones(t, "1.vdi", "2.vdi", "3.vdi")
 	volumes := []fs.Volume{{Dir: base, Identity: "dir:."}, {Name: "gone", Dir: base + "/gone"}, {Name: "no", Dir: "\x00"}}
 	var list listing
-	list.scan(volumes, faultyView{name: "2.vdi"})
+	steps := make(chan int, len(volumes))
+	list.scan(volumes, faultyView{name: "2.vdi"}, func() { steps <- 1 })
+	require.Len(t, steps, 3, "a step for each volume")
 	require.Len(t, list.Images, 2)
 	require.Len(t, list.Errors, 2, "a volume that has gone is no error")
 	require.Contains(t, list.Errors[0], "read 2.vdi: input/output error")
