@@ -67,8 +67,7 @@ func (s stamp) settled(now time.Time) bool {
 // claim if one can be made.
 func (f *file) openCached() uint32 {
 	cache := &f.node.cache
-	s, err := statAt(f.fd, "")
-	if c := cache.claim.Load(); err == nil && c != nil && c.made.Load() && c.state == stateOf(&s.attr) {
+	if c := cache.claim.Load(); c != nil && c.made.Load() && f.looksLike(c.state) {
 		return fuse.FOPEN_KEEP_CACHE
 	}
 	f.claim = nil
@@ -104,11 +103,13 @@ func (f *file) opened() {
 func (f *file) wasRead() {
 	f.opened()
 	claimed := &f.node.cache.claim
-	c := claimed.Load()
-	if c == nil {
-		return
-	}
-	if s, err := statAt(f.fd, ""); err != nil || c.state != stateOf(&s.attr) {
+	if c := claimed.Load(); c != nil && !f.looksLike(c.state) {
 		claimed.CompareAndSwap(c, nil)
 	}
+}
+
+// looksLike tells whether the backing file is known to be in a state.
+func (f *file) looksLike(state fileState) bool {
+	s, err := statAt(f.fd, "")
+	return err == nil && state == stateOf(&s.attr)
 }
