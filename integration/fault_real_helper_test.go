@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -82,10 +81,7 @@ func newStruckLoad(t *testing.T, newDisk func(base, at string) *disk) *struckLoa
 	s.beside.add(t, "beside", "disk.vdi")
 	s.load.mount = daemon.Start(t, source, t.TempDir())
 	s.beside.mount = s.load.mount
-	s.eventually(t, "the daemon watches the source", func() bool {
-		s.descriptors = descriptorsOf(t, s.load.mount.PID())
-		return slices.Contains(s.descriptors, "anon_inode:inotify")
-	})
+	s.descriptors = awaitWatching(t, s.load.mount.PID())
 	return s
 }
 
@@ -151,8 +147,7 @@ func (s *struckLoad) requireSound(t *testing.T) {
 	s.halt()
 	s.checkErrors(t)
 	s.check(t)
-	require.Eventually(t, func() bool { return len(descriptorsOf(t, s.load.mount.PID())) <= len(s.descriptors) }, cliPatience, 10*time.Millisecond,
-		"before: %q, now: %q", s.descriptors, descriptorsOf(t, s.load.mount.PID()))
+	requireNothingLeftOpen(t, s.load.mount.PID(), s.descriptors, len(s.writers)+len(s.beside.writers))
 }
 
 // requireAnswersOfDisk requires that a broken file system says on the mount what it

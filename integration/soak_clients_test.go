@@ -9,8 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -40,11 +38,7 @@ func TestManyClientsFindTheirOwnDataWhileVolumesComeAndGo(t *testing.T) {
 	}
 	m := daemon.Start(t, source, t.TempDir())
 	require.Len(t, names(t, m.Dir), soakClients)
-	var before []string
-	require.Eventually(t, func() bool { // it begins to watch when it has mounted already
-		before = descriptorsOf(t, m.PID())
-		return slices.Contains(before, "anon_inode:inotify")
-	}, cliPatience, 10*time.Millisecond)
+	before := awaitWatching(t, m.PID())
 
 	var running sync.WaitGroup
 	var stop atomic.Bool
@@ -78,23 +72,7 @@ func TestManyClientsFindTheirOwnDataWhileVolumesComeAndGo(t *testing.T) {
 		stored := filepath.Join(source, fmt.Sprintf("client-%d", i), "disk.vdi")
 		require.Equal(t, uuidOf(t, "../vdi/testdata/vbox-7.2-dynamic.bin"), uuidOf(t, stored))
 	}
-	require.Eventually(t, func() bool {
-		pipes, others := countPipes(descriptorsOf(t, m.PID()))
-		pipesBefore, othersBefore := countPipes(before)
-		// Each worker keeps a pipe once it has had to answer a large read, and there
-		// is one for each client that waits at once.
-		return others <= othersBefore && pipes <= pipesBefore+2*soakClients
-	}, cliPatience, 10*time.Millisecond,
-		"before: %q, now: %q", before, descriptorsOf(t, m.PID()))
-}
-
-func countPipes(descriptors []string) (pipes, others int) {
-	for _, d := range descriptors {
-		if strings.HasPrefix(d, "pipe:") {
-			pipes++
-		}
-	}
-	return pipes, len(descriptors) - pipes
+	requireNothingLeftOpen(t, m.PID(), before, soakClients)
 }
 
 func makeClone(t *testing.T, source, name string) {
@@ -116,19 +94,6 @@ func comeAndGo(t *testing.T, source, mounted string) {
 	for i := range soakComing {
 		require.NoError(t, os.RemoveAll(filepath.Join(source, name(i))))
 	}
-}
-
-// descriptorsOf is what a process has open.
-func descriptorsOf(t *testing.T, pid int) (targets []string) {
-	t.Helper()
-	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	require.NoError(t, err)
-	for _, link := range links {
-		if target, err := os.Readlink(link); err == nil { // it may be closed by now
-			targets = append(targets, target)
-		}
-	}
-	return targets
 }
 
 // A soakClient uses an image of its own, and remembers what must be in it: of each
