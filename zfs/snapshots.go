@@ -126,15 +126,15 @@ func (s *Source) followSnapshots(ctx context.Context) {
 		case <-time.After(pause):
 		}
 		began := time.Now()
-		s.lookForSnapshots()
+		s.lookForSnapshots(s.fileSystems())
 		// Looking must not become all that is done.
 		pause = max(s.times.look/2, 20*time.Since(began))
 	}
 }
 
-// lookForSnapshots asks zfs of those file systems whose snapshots are others now.
-func (s *Source) lookForSnapshots() {
-	stamps := s.stamps(s.fileSystems())
+// lookForSnapshots has zfs asked of those file systems whose snapshots are others now.
+func (s *Source) lookForSnapshots(in []Volume) {
+	stamps := s.stamps(in)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for guid, stamp := range stamps {
@@ -187,6 +187,8 @@ func (s *Source) askSnapshots(ctx context.Context, all bool) error {
 		return err
 	}
 	s.learnSnapshots(told, of, stamps, question)
+	// What came while zfs was asked has waited long enough.
+	s.lookForSnapshots(of)
 	return nil
 }
 

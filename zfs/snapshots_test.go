@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,6 +95,18 @@ func TestSnapshotsThatComeAndGoAreListedWithoutAQuestion(t *testing.T) {
 	eventually(t, func() bool { return len(namesOf(s)) == 4 })
 	m.destroy("tank/ci/b")
 	require.Equal(t, []string{"", "a"}, namesOf(s))
+}
+
+func TestASnapshotThatComesWhileZFSIsAskedWaitsForNoOtherLook(t *testing.T) {
+	m := newMachine()
+	m.clone("tank/ci", 1)
+	m.clone("tank/ci/a", 2)
+	s := withSnapshots(t, m, calm())
+	m.snapshot("tank/ci/a@s", 10)
+	m.change(func() { m.during = func() { m.snapshot("tank/ci/a@late", 11) } })
+	require.Equal(t, "zfs:10", identityOf(s, "a@s"))
+	eventually(t, func() bool { return slices.Equal([]string{"", "a", "a@late", "a@s"}, namesOf(s)) })
+	require.Len(t, m.questions(), 2)
 }
 
 func TestASnapshotThatAPromotedCloneWasGivenIsThereAtTheFirstQuestion(t *testing.T) {
