@@ -16,7 +16,7 @@ import (
 // NewSnapshotSource is NewSource for a source whose volumes are also the snapshots
 // of its file systems: read-only, and named as the file system's volume with "@"
 // and the snapshot's name behind it. A snapshot that was made or destroyed is seen
-// when it is asked for by its name, and in Volumes a second later.
+// when it is asked for by its name, or all are asked for.
 //
 // A snapshot is served from .zfs/snapshot of its file system, where the kernel
 // mounts it when it is used. Mounts of our own in a private place would keep it, and
@@ -116,8 +116,8 @@ func (s *Source) withSnapshots(volumes []Volume) []Volume {
 
 // followSnapshots looks for snapshots that come and go until ctx is done.
 func (s *Source) followSnapshots(ctx context.Context) {
-	// Twice as often as for mounts, which tell: with what zfs takes to
-	// answer, a listing is a second old at most.
+	// Twice as often as for mounts, which tell. Who lists or looks up does not
+	// depend on it, but what the kernel remembers does.
 	pause := s.times.look / 2
 	for {
 		select {
@@ -130,6 +130,37 @@ func (s *Source) followSnapshots(ctx context.Context) {
 		// Looking must not become all that is done.
 		pause = max(s.times.look/2, 20*time.Since(began))
 	}
+}
+
+// settleSnapshots waits, as Volume does, until zfs has told of the snapshots that are
+// there now.
+func (s *Source) settleSnapshots() {
+	questions := s.doubtChanged(s.stamps(s.fileSystems()))
+	if len(questions) == 0 {
+		return
+	}
+	s.settle(func() (unsure bool) {
+		for guid, question := range questions {
+			if have, ok := s.taken[guid]; ok && have.answered < question {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// doubtChanged doubts what has another stamp than when zfs was asked last, and returns
+// the questions. One that zfs is being asked does not do: it may have begun before.
+func (s *Source) doubtChanged(stamps map[uint64]int64) (questions map[uint64]uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	questions = make(map[uint64]uint64)
+	for guid, stamp := range stamps {
+		if have, ok := s.taken[guid]; !ok || have.stamp != stamp {
+			questions[guid] = s.doubtSnapshots(guid)
+		}
+	}
+	return questions
 }
 
 // lookForSnapshots has zfs asked of those file systems whose snapshots are others now.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -78,20 +77,65 @@ func TestASnapshotComesAndGoesAtTheFirstQuestion(t *testing.T) {
 	require.False(t, known)
 }
 
-func TestSnapshotsThatComeAndGoAreListedWithoutAQuestion(t *testing.T) {
+func TestSnapshotsThatComeAndGoAreInTheNextListing(t *testing.T) {
+	m := newMachine()
+	m.clone("tank/ci", 1)
+	m.clone("tank/ci/a", 2)
+	s := withSnapshots(t, m, calm())
+	m.snapshot("tank/ci/a@s", 10)
+	require.Equal(t, []string{"", "a", "a@s"}, namesOf(s))
+	require.Equal(t, []string{"", "a", "a@s"}, namesOf(s))
+	require.Equal(t, []string{"snapshots of tank/ci/a"}, m.questions())
+}
+
+func TestASnapshotThatComesWhileZFSIsAskedIsInTheNextListing(t *testing.T) {
+	m := newMachine()
+	m.clone("tank/ci", 1)
+	s := withSnapshots(t, m, calm())
+	listed := make(chan []string)
+	m.change(func() {
+		m.during = func() {
+			m.snapshot("tank/ci@late", 11)
+			go func() { listed <- namesOf(s) }()
+			time.Sleep(20 * time.Millisecond) // for the listing to begin before zfs answers
+		}
+	})
+	m.snapshot("tank/ci@s", 10)
+	require.Equal(t, "zfs:10", identityOf(s, "@s"))
+	require.Equal(t, []string{"", "@late", "@s"}, <-listed)
+}
+
+func TestNobodyIsKeptFromListingByAZFSThatFailed(t *testing.T) {
+	m := newMachine()
+	m.clone("tank/ci", 1)
+	s := withSnapshots(t, m, calm())
+	m.change(func() { m.failing = errors.New("broken") })
+	m.snapshot("tank/ci@new", 12)
+	began := time.Now()
+	for range 100 {
+		require.Equal(t, []string{""}, namesOf(s))
+	}
+	require.Less(t, time.Since(began), time.Second)
+}
+
+func TestSnapshotsThatComeAndGoAreSeenThoughNobodyAsks(t *testing.T) {
 	m := newMachine()
 	m.clone("tank/ci", 1)
 	m.clone("tank/ci/a", 2)
 	times := calm()
 	times.look = 2 * time.Millisecond
-	s := withSnapshots(t, m, times)
-	m.snapshot("tank/ci/a@s", 10)
-	eventually(t, func() bool { return len(namesOf(s)) == 3 })
+	s, _ := startWith(t, m, times, m.peek)
+	changes := watch(t, s)
+	change := func(how func()) {
+		before := changes()
+		how()
+		eventually(t, func() bool { return changes() > before })
+	}
+	change(func() { m.snapshot("tank/ci/a@s", 10) })
 	require.Equal(t, []string{"snapshots of tank/ci/a"}, m.questions())
-	m.snapshot("tank/ci/a@s", 0)
-	eventually(t, func() bool { return len(namesOf(s)) == 2 })
+	change(func() { m.snapshot("tank/ci/a@s", 0) })
 	m.clone("tank/ci/b", 3)
-	m.snapshot("tank/ci/b@s", 11)
+	change(func() { m.snapshot("tank/ci/b@s", 11) })
 	eventually(t, func() bool { return len(namesOf(s)) == 4 })
 	m.destroy("tank/ci/b")
 	require.Equal(t, []string{"", "a"}, namesOf(s))
@@ -101,12 +145,14 @@ func TestASnapshotThatComesWhileZFSIsAskedWaitsForNoOtherLook(t *testing.T) {
 	m := newMachine()
 	m.clone("tank/ci", 1)
 	m.clone("tank/ci/a", 2)
-	s := withSnapshots(t, m, calm())
-	m.snapshot("tank/ci/a@s", 10)
+	s, _ := startWith(t, m, calm(), m.peek)
+	changes := watch(t, s)
 	m.change(func() { m.during = func() { m.snapshot("tank/ci/a@late", 11) } })
+	m.snapshot("tank/ci/a@s", 10)
 	require.Equal(t, "zfs:10", identityOf(s, "a@s"))
-	eventually(t, func() bool { return slices.Equal([]string{"", "a", "a@late", "a@s"}, namesOf(s)) })
+	eventually(t, func() bool { return changes() == 2 })
 	require.Len(t, m.questions(), 2)
+	require.Equal(t, []string{"", "a", "a@late", "a@s"}, namesOf(s))
 }
 
 func TestASnapshotThatAPromotedCloneWasGivenIsThereAtTheFirstQuestion(t *testing.T) {

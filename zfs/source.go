@@ -187,9 +187,13 @@ func newSource(ctx context.Context, dataset string, lister Lister, table mountTa
 // Close ends the use of a source on which Watch does not run any more.
 func (s *Source) Close() error { return s.table.close() }
 
-// Volumes returns all volumes, in no order.
+// Volumes returns all volumes, in no order. It waits for zfs as Volume does where
+// snapshots have come or gone a moment ago.
 func (s *Source) Volumes() []Volume {
 	s.look(false)
+	if s.peek != nil {
+		s.settleSnapshots()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.withSnapshots(slices.Collect(maps.Values(served(s.volumes))))
