@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -73,6 +74,7 @@ func (n *node) orphaned(f *os.File) {
 type orphans struct {
 	mu    sync.Mutex
 	nodes map[*node]bool
+	freed atomic.Uint64 // counts those that have been let go
 }
 
 func (o *orphans) add(n *node) {
@@ -84,6 +86,7 @@ func (o *orphans) add(n *node) {
 func (o *orphans) remove(n *node) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.freed.Add(1)
 	delete(o.nodes, n)
 }
 
@@ -92,6 +95,10 @@ func (o *orphans) any() bool {
 	defer o.mu.Unlock()
 	return len(o.nodes) > 0
 }
+
+// makeRoom tells whether room that was not there may have come since freed was read,
+// or is still to come. In this order: the last one may go meanwhile.
+func (o *orphans) makeRoom(freed uint64) bool { return o.any() || o.freed.Load() != freed }
 
 // discard closes what is left when the mount has ended.
 func (o *orphans) discard() {

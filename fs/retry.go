@@ -31,12 +31,14 @@ func retry2[T any](call func() (T, error)) (result T, err error) {
 // waited for.
 func roomy(m *mirror, call func() error) error {
 	const wait, times = 2 * time.Millisecond, 25
+	freed := m.orphans.freed.Load()
 	err := retry(call)
 	for range times {
-		if !isFull(err) || !m.orphans.any() {
+		if !isFull(err) || !m.orphans.makeRoom(freed) {
 			break
 		}
 		time.Sleep(wait)
+		freed = m.orphans.freed.Load()
 		err = retry(call)
 	}
 	return err
