@@ -96,9 +96,9 @@ func (o *orphans) any() bool {
 	return len(o.nodes) > 0
 }
 
-// makeRoom tells whether room that was not there may have come since freed was read,
+// mayMakeRoom tells whether room that was not there may have come since freed was read,
 // or is still to come. In this order: the last one may go meanwhile.
-func (o *orphans) makeRoom(freed uint64) bool { return o.any() || o.freed.Load() != freed }
+func (o *orphans) mayMakeRoom(freed uint64) bool { return o.any() || o.freed.Load() != freed }
 
 // discard closes what is left when the mount has ended.
 func (o *orphans) discard() {

@@ -28,7 +28,7 @@ func (r *raw) WriteFile(in *fuse.WriteIn, data []byte) (int, fuse.Status) {
 	if f.plain(in) {
 		freed := r.mirror.orphans.freed.Load()
 		n, err := f.pwrite(data, int64(in.Offset))
-		if !isFull(err) || !r.mirror.orphans.makeRoom(freed) { // or else Write waits for room
+		if !isFull(err) || !r.mirror.orphans.mayMakeRoom(freed) { // or else Write waits for room
 			return n, fuse.Status(f.errno("write", err))
 		}
 	}

@@ -34,7 +34,7 @@ func roomy(m *mirror, call func() error) error {
 	freed := m.orphans.freed.Load()
 	err := retry(call)
 	for range times {
-		if !isFull(err) || !m.orphans.makeRoom(freed) {
+		if !isFull(err) || !m.orphans.mayMakeRoom(freed) {
 			break
 		}
 		time.Sleep(wait)
