@@ -109,6 +109,9 @@ func TestOfTwoHeadersAtOnceOneIsThereWhole(t *testing.T) {
 			header := m.image(t)
 			copy(header[modifyOffset:], bytes.Repeat([]byte{byte(winner + 1)}, 16))
 			m.servesAnew(t, header)
+			stored, err := os.ReadFile(m.stored("vm"))
+			require.NoError(t, err)
+			require.Equal(t, byte(winner+1), stored[modifyOffset])
 		})
 	}
 }
